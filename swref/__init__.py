@@ -1,0 +1,1 @@
+"""Spectral Wasserstein distances, couplings and flows, each with a certificate."""
