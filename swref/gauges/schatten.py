@@ -1,0 +1,217 @@
+"""Schatten gauges: trace (W2), operator (Muon), everything between, and the root-norm range below p = 1."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .._validation import EPS, as_psd, as_symmetric, psd_eigh
+from .base import Gauge, GaugeError, SpectralGauge
+from .newton import soft_max
+from .registry import register_gauge
+
+
+def _exponent(value):
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise ValueError(f"p: expected a number, got {value!r}") from None
+
+
+def _power_norm(lam, p):
+    """(sum_i lam_i^p)^(1/p) for lam (d,) >= 0, without overflow; the maximum at p = inf."""
+    top = lam.max()
+    return top if top == 0 or np.isinf(p) else top * ((lam / top) ** p).sum() ** (1 / p)
+
+
+@register_gauge("schatten")
+@dataclass(frozen=True)
+class Schatten(SpectralGauge):
+    """Gauge (sum_i lambda_i^p)^(1/p) of a PSD (d, d) moment: p = 1 is W2, p = inf is Muon.  [Sec. 2]
+
+    K = {Q PSD : |Q|_{S_p'} <= 1} with 1/p + 1/p' = 1. N(V) is the Schatten-2p norm of V, its dual the Schatten-q norm
+    with q = 2p/(2p - 1). Raises ValueError unless p >= 1 (see RootSchatten for 1/2 <= p < 1).
+    """
+
+    p: float = np.inf
+
+    def __post_init__(self):
+        p = _exponent(self.p)
+        if not p >= 1:
+            raise ValueError(f"p: expected p >= 1, got {p} ('root-schatten' covers 1/2 <= p < 1)")
+        object.__setattr__(self, "p", p)
+
+    @property
+    def conjugate(self):
+        """p' with 1/p + 1/p' = 1."""
+        return np.inf if self.p == 1 else 1.0 if np.isinf(self.p) else self.p / (self.p - 1)
+
+    def phi(self, lam):
+        return float(_power_norm(lam, self.p))
+
+    def dphi(self, lam):
+        if self.p == 1:
+            return np.ones(len(lam))
+        if np.isinf(self.p):
+            return np.eye(len(lam))[0]
+        x = lam / lam[0]
+        return x ** (self.p - 1) / (x**self.p).sum() ** (1 - 1 / self.p)
+
+    def polar(self, Q):
+        """|Q|_{S_p'}."""
+        scale, lam, _ = psd_eigh("Q", as_symmetric("Q", Q))
+        return float(scale * _power_norm(lam, self.conjugate))
+
+    def project(self, A):
+        A = as_symmetric("A", A)
+        lam, U = np.linalg.eigh(A)
+        return (U * _project_ball(np.maximum(lam, 0), self.conjugate)) @ U.T
+
+    def measure_multiplier(self, C):
+        """(|C^{1/2}|_{S_q})^{2-q} C^{(q-2)/2} on the range of C; the identity at p = 1."""
+        if self.p == 1:
+            return np.eye(len(as_psd("C", C)))
+        return super().measure_multiplier(C)
+
+    def multiplier_values(self, s):
+        q = _dual_exponent(self.p)
+        return (_power_norm(s, q) / np.where(s > 0, s, 1)) ** (2 - q)
+
+    def _descent(self, g, weights):
+        return -g if self.p == 1 else super()._descent(g, weights)
+
+    def _smoothed_phi(self, lam, mu):
+        if self.p == 1:
+            return lam.sum(), np.ones_like(lam), np.zeros((len(lam),) * 2)
+        if np.isinf(self.p):
+            return soft_max(lam, mu)
+        lam = lam + mu  # away from zero the norm is smooth, and its gradient there is still in K
+        norm = _power_norm(lam, self.p)
+        q = (lam / norm) ** (self.p - 1)
+        return norm, q, (self.p - 1) / norm * (np.diag((lam / norm) ** (self.p - 2)) - np.outer(q, q))
+
+
+@register_gauge("trace")
+class Trace(Schatten):
+    """Gauge tr S: the classical W2.  [Sec. 2]"""
+
+    def __init__(self):
+        super().__init__(1)
+
+    def __repr__(self):
+        return "Trace()"
+
+
+@register_gauge("muon")
+@register_gauge("operator")
+class Operator(Schatten):
+    """Gauge lambda_max(S): the geometry of Muon.  [Sec. 2]"""
+
+    def __init__(self):
+        super().__init__(np.inf)
+
+    def __repr__(self):
+        return "Operator()"
+
+
+@register_gauge("root-schatten")
+@dataclass(frozen=True)
+class RootSchatten(Gauge):
+    """(sum_i lambda_i^p)^(1/p) for 1/2 <= p < 1: gamma(V^T V)^(1/2) is a norm of V although gamma is not convex.
+
+    LMOs, norms and the cost of a given plan make sense. The max-min formula does not hold: there is no K, no
+    ``support``, and so no certificate; asking for one raises GaugeError.  [Sec. 2, root-norm gauges]
+    """
+
+    p: float = 0.5
+    convex = False
+
+    def __post_init__(self):
+        p = _exponent(self.p)
+        if not 0.5 <= p < 1:
+            raise ValueError(f"p: expected 1/2 <= p < 1, got {p} ('schatten' covers p >= 1)")
+        object.__setattr__(self, "p", p)
+
+    def value(self, S):
+        scale, lam, _ = psd_eigh("S", as_symmetric("S", S))
+        return float(scale * _power_norm(lam, self.p))
+
+    def support(self, S):
+        raise GaugeError(
+            f"{self!r} is not convex, so it is no maximum of linear functions of S: the max-min theorem, and with it "
+            "every lower bound, fails below p = 1. Its LMO, its norms and the cost of a given plan remain available"
+        )
+
+    def polar(self, Q):
+        return self.support(Q)
+
+    def project(self, A):
+        return self.support(A)
+
+    def measure_multiplier(self, C):
+        """P = |C^{1/2}|_{S_q}^{2-q} C^{(q-2)/2} on the range of C, q = 2p/(2p-1) >= 2.
+
+        At p = 1/2 (q = inf) P is the projector on the top eigenspace divided by its dimension; eigenvalues within
+        1e-12 of the largest count as ties.
+        """
+        scale, lam, U = psd_eigh("C", as_psd("C", C))
+        if scale == 0:
+            return np.zeros_like(U)
+        s = np.sqrt(lam / lam[0])
+        if self.p == 0.5:
+            top = lam > lam[0] * (1 - 1e-12)
+            P = top / top.sum()
+        else:
+            q = _dual_exponent(self.p)
+            P = (s / _power_norm(s, q)) ** (q - 2)
+        return (U * P) @ U.T
+
+
+def _dual_exponent(p):
+    """q = 2p/(2p - 1): the Schatten exponent dual to 2p."""
+    return 1.0 if np.isinf(p) else 2 * p / (2 * p - 1)
+
+
+def _project_ball(u, r):
+    """The point of {x >= 0, |x|_r <= 1} nearest to u (d,) >= 0."""
+    if np.isinf(r):
+        return np.minimum(u, 1)
+    top = u.max()
+    if top == 0 or _power_norm(u, r) <= 1:
+        return u
+    if r == 1:
+        return _project_capped(u, 1.0, np.inf)
+    if r == 2:
+        return u / np.linalg.norm(u)
+    # x + tau x^(r-1) = u: x decreases in tau, so |x|_r = 1 fixes tau. Bisection in log tau; Newton would be faster
+    # but the equation is neither convex nor concave in x when r < 2.
+    low, high = -60.0, 60.0
+    for _ in range(110):
+        middle = 0.5 * (low + high)
+        x = _shrink(u, top * np.exp(middle), r)
+        low, high = (middle, high) if _power_norm(x, r) > 1 else (low, middle)
+    return x
+
+
+def _shrink(u, tau, r):
+    """Solve x + tau x^(r-1) = u for 0 <= x <= u, by bisection in each entry."""
+    low, high = np.zeros_like(u), u.copy()
+    for _ in range(80):
+        x = 0.5 * (low + high)
+        above = x + tau * x ** (r - 1) > u
+        low, high = np.where(above, low, x), np.where(above, x, high)
+    return x
+
+
+def _project_capped(u, total, cap):
+    """The point of {0 <= x <= cap, sum x <= total} nearest to u: min(max(u - tau, 0), cap) for the least tau >= 0."""
+    if np.minimum(np.maximum(u, 0), cap).sum() <= total:
+        return np.minimum(np.maximum(u, 0), cap)
+    knots = np.sort(np.concatenate([u, u - cap]))
+    knots = knots[np.isfinite(knots)]
+    sums = np.array([np.clip(u - tau, 0, cap).sum() for tau in knots])
+    right = np.flatnonzero(sums <= total)[0]
+    left = right - 1
+    if left < 0:  # cap = inf: below the first knot every entry is active
+        return u - (u.sum() - total) / len(u)
+    weight = (sums[left] - total) / (sums[left] - sums[right])
+    return np.clip(u - (knots[left] + weight * (knots[right] - knots[left])), 0, cap)
