@@ -5,14 +5,14 @@ const SVG = "http://www.w3.org/2000/svg";
 const STYLE = `
 .swref-explore{color:var(--pst-color-text-base,var(--jp-content-font-color1,CanvasText));font:14px system-ui,sans-serif;max-width:40rem}
 .swref-explore svg{display:block;width:100%;height:auto}
-.swref-explore .row{display:flex;align-items:center;gap:.6rem;margin:.3rem 0}
-.swref-explore .row input{flex:1;min-width:8rem;accent-color:#2a9d8f}
-.swref-explore .row label{min-width:1.5rem;font-style:italic}
-.swref-explore .row output{min-width:3.5rem;font-variant-numeric:tabular-nums}
-.swref-explore .note{min-height:1.4em;white-space:pre-line;font-variant-numeric:tabular-nums}
-.swref-explore .badge{float:right;font-size:12px;border:1px solid currentColor;border-radius:1em;padding:0 .6em;opacity:.75}
-.swref-explore .badge.live{border-color:#2a9d8f;opacity:1}
-.swref-explore .badge.error{border-color:#c8553d;opacity:1}`;
+.swref-explore .swref-row{display:flex;align-items:center;gap:.6rem;margin:.3rem 0}
+.swref-explore .swref-row input{flex:1;min-width:8rem}
+.swref-explore .swref-row label{min-width:1.5rem;font-style:italic}
+.swref-explore .swref-row output{min-width:3.5rem;font-variant-numeric:tabular-nums}
+.swref-explore .swref-note{min-height:1.4em;white-space:pre-line;font-variant-numeric:tabular-nums}
+.swref-explore .swref-badge{float:right;font-size:12px;border:1px solid currentColor;border-radius:1em;padding:0 .6em;opacity:.75}
+.swref-explore .swref-badge.live{border-color:#2a9d8f;opacity:1}
+.swref-explore .swref-badge.error{border-color:#c8553d;opacity:1}`;
 
 function add(parent, tag, attributes = {}, text = null) {
   const svg = parent.namespaceURI === SVG || tag === "svg";
@@ -90,7 +90,7 @@ function drawAxes(svg, spec, X, Y) {
 export function mount(root, spec, floats, ask = null) {
   root.classList.add("swref-explore");
   add(root, "style", {}, STYLE);
-  const badge = add(root, "span", { class: "badge" }, "precomputed");
+  const badge = add(root, "span", { class: "swref-badge" }, "precomputed");
   const [width, height] = spec.size, [x0, x1, y0, y1] = spec.limits;
   const left = spec.axes ? 58 : 0, bottom = spec.axes ? 40 : 0, top = spec.axes ? 8 : 0, right = spec.axes ? 12 : 0;
   const X = (x) => left + ((x - x0) / (x1 - x0)) * (width - left - right);
@@ -101,7 +101,7 @@ export function mount(root, spec, floats, ask = null) {
     { x: left, y: top, width: width - left - right, height: height - top - bottom });
   if (spec.axes) drawAxes(svg, spec, X, Y);
   const stage = add(svg, "g", { "clip-path": `url(#${clip})` });
-  const note = add(root, "div", { class: "note", "aria-live": "polite" });
+  const note = add(root, "div", { class: "swref-note", "aria-live": "polite" });
 
   const show = (layers, numbers, labels) => {
     stage.replaceChildren();
@@ -119,7 +119,7 @@ export function mount(root, spec, floats, ask = null) {
     const index = at.reduce((sum, i, k) => sum * spec.sliders[k].labels.length + i, 0);
     show(spec.frames[index], floats, at.map((i, k) => spec.sliders[k].labels[i]));
   };
-  const say = (text, kind) => { badge.textContent = text; badge.className = `badge ${kind}`; };
+  const say = (text, kind) => { badge.textContent = text; badge.className = `swref-badge ${kind}`; };
 
   let waiting = false, again = false, timer = 0;
   const move = () => {
@@ -139,7 +139,7 @@ export function mount(root, spec, floats, ask = null) {
 
   const inputs = [], outputs = [];
   for (const slider of spec.sliders) {
-    const row = add(root, "div", { class: "row" }), id = `${clip}-${inputs.length}`;
+    const row = add(root, "div", { class: "swref-row" }), id = `${clip}-${inputs.length}`;
     add(row, "label", { for: id }, slider.name);
     const input = add(row, "input", {
       type: "range", id, min: 0, max: slider.labels.length - 1, step: ask ? slider.step : 1, value: slider.start,

@@ -1,0 +1,80 @@
+# make book    the executed book, at _build/html/index.html
+# make test    everything that must hold: lint, layers, unit tests, every notebook, a strict book build
+# make lab     JupyterLab on the chapters
+# make bench   the benchmarks against their peers
+# make lock    requirements.txt anew from pyproject.toml (needs uv)
+# make clean   remove builds and caches, keep .venv
+#
+# Every target first makes .venv from requirements.txt, once. Another Python: make PYTHON=python3.12 ...
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup book test lint lab bench lock clean
+
+PYTHON ?= python3
+VENV := .venv
+NOTEBOOKS := $(wildcard book/*.ipynb)
+
+# Compiled kernels are kept between runs, and two notebooks at a time share two cores best with one thread each.
+export NUMBA_CACHE_DIR ?= $(CURDIR)/.cache/numba
+export OMP_NUM_THREADS ?= 1
+export OPENBLAS_NUM_THREADS ?= 1
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+unexport PYTHONPATH
+
+# Chapters run without the reader's own IPython startup files, and without its note that local kernels use TCP.
+book test: export IPYTHONDIR := $(CURDIR)/.cache/ipython
+
+help:
+	@sed -n 's/^# \(make .*\)/\1/p' Makefile
+
+setup: $(VENV)/.stamp
+
+$(VENV)/.stamp: requirements.txt
+	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) not found: install Python 3.11, 3.12 or 3.13, or say make PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { echo "make: $(PYTHON) is $$($(PYTHON) -V 2>&1), but 3.11, 3.12 or 3.13 is needed: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "make: $(PYTHON) has no venv module: install it (Debian and Ubuntu: apt install python3-venv)" >&2; exit 1; }
+	@echo "Making .venv from requirements.txt (a few minutes, once)"
+	@rm -rf $(VENV)
+	@$(PYTHON) -m venv $(VENV)
+	@PYTHONUNBUFFERED=1 $(VENV)/bin/python -m pip install --disable-pip-version-check --progress-bar off -r requirements.txt \
+	  | grep --line-buffered -oE '^(Collecting [^ ]+|Installing collected packages|Building wheels)'
+	@mkdir -p .cache/ipython/profile_default
+	@echo 'c.IPKernelApp.log_level = "ERROR"' > .cache/ipython/profile_default/ipython_kernel_config.py
+	@touch $@
+
+# Sphinx forgets the warnings of pages it read in an earlier, failed run: after one, it must read everything again.
+book: setup
+	@if [ -e _build/.unfinished ]; then rm -rf _build/.doctrees; fi
+	@mkdir -p _build && touch _build/.unfinished
+	@jupyter-book build . -W -n --keep-going
+	@rm _build/.unfinished
+	@echo "The book: $(CURDIR)/_build/html/index.html"
+
+lint: setup
+	ruff check
+	ruff format --check
+	lint-imports
+
+test: lint
+	pytest -n 2
+	$(if $(NOTEBOOKS),pytest --nbval-lax -n 2 --dist loadscope book,@echo "no notebooks yet")
+	rm -rf _build/.doctrees
+	$(MAKE) --no-print-directory book
+
+lab: setup
+	jupyter lab --notebook-dir=book
+
+bench: setup
+	@for script in benchmarks/*.py; do echo "== $$script"; python "$$script"; done
+
+lock:
+	{ echo '# Every package of the book, the tests and the benchmarks, pinned. Made by `make lock`; works with plain pip.'; \
+	uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 --extra book --extra test --extra bench \
+	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links pyproject.toml; \
+	echo '-e .'; } > requirements.txt.new
+	mv requirements.txt.new requirements.txt
+
+clean:
+	rm -rf _build .cache .pytest_cache .hypothesis .ruff_cache .import_linter_cache
