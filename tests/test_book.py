@@ -1,0 +1,74 @@
+"""The notebooks and the table of contents, as files."""
+
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+NOTEBOOKS = sorted((ROOT / "book").glob("**/*.ipynb"))
+NOTEBOOKS = [p for p in NOTEBOOKS if ".ipynb_checkpoints" not in p.parts]
+
+
+def pages():
+    """Every page of _toc.yml, in order."""
+
+    def walk(node):
+        if isinstance(node, dict):
+            yield from (node[key] for key in ("root", "file") if key in node)
+            for value in node.values():
+                yield from walk(value)
+        elif isinstance(node, list):
+            for value in node:
+                yield from walk(value)
+
+    return list(walk(yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))))
+
+
+@pytest.mark.parametrize("page", pages())
+def test_every_page_of_the_contents_exists_once(page):
+    files = [ROOT / f"{page}{suffix}" for suffix in (".md", ".ipynb") if (ROOT / f"{page}{suffix}").exists()]
+    assert len(files) == 1
+    assert pages().count(page) == 1
+
+
+def test_every_page_of_the_book_is_in_the_contents():
+    written = [*(ROOT / "book").glob("*.md"), *NOTEBOOKS]
+    assert {p.relative_to(ROOT).with_suffix("").as_posix() for p in written} == set(pages())
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_notebook_is_valid_and_carries_no_results(path):
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    assert "widgets" not in notebook.metadata
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            assert cell.outputs == []
+            assert cell.execution_count is None
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_notebook_keeps_its_cell_ids(path):
+    # Read as JSON: nbformat.read would invent missing ids. Format 4.5 is the first that stores them.
+    raw = nbformat.reader.reads(path.read_text(encoding="utf-8"))
+    assert (raw["nbformat"], raw["nbformat_minor"]) >= (4, 5)
+    ids = [cell.get("id", "") for cell in raw["cells"]]
+    assert all(re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", i) for i in ids)
+    assert len(set(ids)) == len(ids)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_notebook_runs_on_any_python_kernel(path):
+    assert nbformat.read(path, as_version=4).metadata.kernelspec.name == "python3"
+
+
+def test_nothing_is_fetched_from_the_network():
+    config = (ROOT / "_config.yml").read_text(encoding="utf-8")
+    script = (ROOT / "swref" / "widgets.js").read_text(encoding="utf-8")
+    links = re.findall(r"https?://[^\s\"'<>]+", config + script)
+    # Two links to click in the footer, and the name of the SVG namespace.
+    hosts = {"creativecommons.org", "arxiv.org", "www.w3.org"}
+    assert {link.split("/")[2] for link in links} <= hosts
