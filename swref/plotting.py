@@ -70,7 +70,7 @@ def _as_gauge(gauge):
 def planar(ax, limits=None):
     """Equal scales and named axes for a picture of the plane; ``limits`` = (xmin, xmax, ymin, ymax)."""
     ax.set(xlabel="first coordinate", ylabel="second coordinate")
-    ax.set_aspect("equal", adjustable="box" if limits is not None else "datalim")
+    ax.set_aspect("equal")
     if limits is not None:
         ax.axis(limits)
     return ax
@@ -123,4 +123,14 @@ def plot_unit_ball(ax, gauge, color=None, label=None, **line):
     ax.plot(*points, color=color, label=gauge_label(gauge) if label is None else label, **line)
     ax.set(xlabel="first eigenvalue", ylabel="second eigenvalue", xlim=(0, None), ylim=(0, None))
     ax.set_aspect("equal")
+    return ax
+
+
+def plot_exponents(ax, exponents, values, label, **line):
+    """values (k,) against Schatten exponents p (k,), spaced by 1/p, one dot in each gauge's colour."""
+    exponents, values = np.asarray(exponents, float), as_array("values", values, 1, np.shape(exponents))
+    ax.plot(1 / exponents, values, **{"color": SOURCE, "linewidth": 1, "label": label, **line})
+    ax.scatter(1 / exponents, values, c=[gauge_color(p) for p in exponents], zorder=3)
+    ax.set_xticks(1 / exponents, ["∞" if np.isinf(p) else f"{p:g}" for p in exponents])
+    ax.set_xlabel("exponent p of the Schatten gauge")
     return ax

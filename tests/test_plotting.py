@@ -119,3 +119,11 @@ def test_the_unit_ball_is_that_of_the_norm_of_the_eigenvalues(ax, gauge, norm):
     plotting.plot_unit_ball(ax, gauge)
     np.testing.assert_allclose(np.linalg.norm(ax.lines[0].get_xydata(), norm, axis=1), 1)
     assert ax.lines[0].get_color() == plotting.gauge_color(gauge)
+
+
+def test_exponents_are_spaced_by_their_inverse_and_coloured(ax):
+    plotting.plot_exponents(ax, [1, 4, np.inf], [3.0, 2, 1], "values")
+    np.testing.assert_allclose(ax.lines[0].get_xydata(), [[1, 3], [0.25, 2], [0, 1]])
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["1", "4", "∞"]
+    colors = [matplotlib.colors.to_hex(color) for color in ax.collections[0].get_facecolors()]
+    assert colors == [plotting.gauge_color(p) for p in (1, 4, np.inf)]
