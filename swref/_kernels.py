@@ -1,0 +1,78 @@
+"""Every compiled loop: plain arrays in and out, no callables. No fastmath where a certificate depends on the result."""
+
+import numpy as np
+from numba import njit
+
+
+@njit(cache=True)
+def row_c_transform(C, g):
+    """f_i = min_j C_ij - g_j, for C (n, m)."""
+    n, m = C.shape
+    f = np.empty(n)
+    for i in range(n):
+        least = C[i, 0] - g[0]
+        for j in range(1, m):
+            reduced = C[i, j] - g[j]
+            if reduced < least:
+                least = reduced
+        f[i] = least
+    return f
+
+
+@njit(cache=True)
+def column_c_transform(C, f):
+    """g_j = min_i C_ij - f_i, for C (n, m), reading C row by row."""
+    n, m = C.shape
+    g = C[0] - f[0]
+    for i in range(1, n):
+        for j in range(m):
+            reduced = C[i, j] - f[i]
+            if reduced < g[j]:
+                g[j] = reduced
+    return g
+
+
+@njit(cache=True)
+def plan_entries(P, capacity):
+    """(rows, columns, masses) of the nonzero entries of a dense plan P (n, m) that has at most ``capacity``."""
+    rows, columns = np.empty(capacity, np.int64), np.empty(capacity, np.int64)
+    masses = np.empty(capacity)
+    k = 0
+    for i in range(P.shape[0]):
+        for j in range(P.shape[1]):
+            if P[i, j] > 0:
+                rows[k], columns[k], masses[k] = i, j, P[i, j]
+                k += 1
+    return rows[:k].copy(), columns[:k].copy(), masses[:k].copy()
+
+
+@njit(cache=True)
+def staircase(x, a, y, b):
+    """The monotone plan of sorted x (n,) and y (m,) for the cost (x - y)^2, with potentials along its path.
+
+    Returns (rows, columns, masses, f, g); f_i + g_j = (x_i - y_j)^2 on the n + m - 1 cells of the path, which makes
+    (f, g) feasible everywhere because the cost is a Monge array.
+    """
+    n, m = len(x), len(y)
+    rows, columns = np.empty(n + m - 1, np.int64), np.empty(n + m - 1, np.int64)
+    masses = np.empty(n + m - 1)
+    f, g = np.empty(n), np.empty(m)
+    i, j, f[0] = 0, 0, 0.0
+    g[0] = (x[0] - y[0]) ** 2
+    left, right = a[0], b[0]
+    for k in range(n + m - 1):
+        mass = min(left, right)
+        rows[k], columns[k], masses[k] = i, j, mass
+        left -= mass
+        right -= mass
+        if j == m - 1 or (i < n - 1 and left <= right):
+            if i == n - 1:
+                break
+            i += 1
+            left = a[i]
+            f[i] = (x[i] - y[j]) ** 2 - g[j]
+        else:
+            j += 1
+            right = b[j]
+            g[j] = (x[i] - y[j]) ** 2 - f[i]
+    return rows, columns, masses, f, g
