@@ -41,6 +41,8 @@ def plan_entries(P, capacity):
     for i in range(P.shape[0]):
         for j in range(P.shape[1]):
             if P[i, j] > 0:
+                if k == capacity:
+                    raise ValueError("plan has more entries than a basic solution can have")
                 rows[k], columns[k], masses[k] = i, j, P[i, j]
                 k += 1
     return rows[:k].copy(), columns[:k].copy(), masses[:k].copy()
