@@ -36,16 +36,23 @@ class Plugin(Gauge):
         return np.eye(len(S))
 
 
+OTHERS = [
+    "kyfan",
+    get_gauge("linear", Q0=np.eye(2)),
+    get_gauge("block-sum", blocks=[1, 1]),
+    get_gauge("block-max", blocks=[1, 1]),
+    Plugin(),
+]
+
+
 def test_a_gauge_has_one_colour_however_it_is_named():
     for p, name in [(1, "trace"), (np.inf, "operator"), (np.inf, "muon")]:
         colors = {plotting.gauge_color(g) for g in (p, name, get_gauge(name), get_gauge("schatten", p=p))}
         assert len(colors) == 1
-    others = ["kyfan", get_gauge("linear", Q0=np.eye(2)), get_gauge("block-sum", blocks=[1, 1])]
-    others += [get_gauge("block-max", blocks=[1, 1]), Plugin()]
-    assert len({plotting.gauge_color(g) for g in others + [1, 2, np.inf, 0.5]}) == 9
+    assert len({plotting.gauge_color(g) for g in [*OTHERS, 1, 2, np.inf, 0.5]}) == 9
 
 
-@pytest.mark.parametrize("gauge", [*SCHATTEN, "kyfan", get_gauge("linear", Q0=np.eye(2)), Plugin()])
+@pytest.mark.parametrize("gauge", [*SCHATTEN, *OTHERS])
 def test_colours_are_readable_on_light_and_dark_pages(gauge):
     color = plotting.gauge_color(gauge)
     assert min(_contrast(color, "white"), _contrast(color, "#121212")) >= 3  # WCAG 2.1, graphical objects
