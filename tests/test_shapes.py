@@ -105,6 +105,15 @@ def test_a_heuristic_that_settles_is_optimal_and_one_that_does_not_can_be_far_of
     assert centred.classical_ratio[1] < 2  # at most d, whatever the clouds
 
 
+def test_the_best_single_direction_agrees_with_one_dimensional_transport():
+    for shift, least in [((4.2, 0), 0.999), ((0, 0), 0)]:
+        panel = shapes.match("bunny to clover", shift=shift, n=60)
+        directions = np.column_stack([np.cos(t := np.linspace(0, np.pi, 721)), np.sin(t)])
+        costs = [ot.wasserstein_1d(panel.x @ u, panel.y @ u, p=2) for u in directions]
+        assert panel.sliced_ratio == pytest.approx(max(costs) / panel.operator.upper_bound)
+        assert least < panel.sliced_ratio <= 1 + 1e-12
+
+
 def test_permutations_alone_cannot_reach_the_optimum():
     """The Monge restriction is strict: lambda_max is 2 for both maps, 1 for the split plan.  [App. C]"""
     x, y = np.array([[-1.0, 0], [1, 0]]), np.array([[0.0, -1], [0, 1]])

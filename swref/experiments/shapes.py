@@ -194,6 +194,17 @@ class Matching:
         """Certified bounds (low, high) of lambda_max of the p = 1 plan divided by W_inf^2."""
         return self._ratio(float(np.linalg.eigvalsh(self.trace.moment)[-1]))
 
+    @property
+    def sliced_ratio(self):
+        """max_u W_{uu^T}^2 / W_inf^2, a lower bound of it, over 720 directions u; 1 if one direction certifies W_inf.
+
+        The matching of the heuristic can repeat only at a direction that reaches 1.
+        """
+        angles = np.arange(720) * np.pi / 720
+        u = np.array([np.cos(angles), np.sin(angles)])
+        costs = ((np.sort(self.x @ u, axis=0) - np.sort(self.y @ u, axis=0)) ** 2).mean(0)
+        return float(costs.max() / self.operator.upper_bound)
+
     def _ratio(self, value):
         return value / self.operator.upper_bound, value / self.operator.lower_bound
 
