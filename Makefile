@@ -2,6 +2,7 @@
 # make test    everything that must hold: lint, layers, unit tests, every notebook, a strict book build
 # make lab     JupyterLab on the chapters
 # make bench   the benchmarks against their peers
+# make macros the mathematics macros of _config.yml into every notebook, for JupyterLab
 # make lock    requirements.txt anew from pyproject.toml (needs uv)
 # make clean   remove builds and caches, keep .venv
 #
@@ -10,7 +11,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup book test lint lab bench lock clean
+.PHONY: help setup book test lint lab bench macros lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -68,6 +69,9 @@ lab: setup
 
 bench: setup
 	@for script in benchmarks/*.py; do echo "== $$script"; python "$$script"; done
+
+macros: setup
+	python book/_ext/macros.py
 
 lock:
 	{ echo '# Every package of the book, the tests and the benchmarks, pinned. Made by `make lock`; works with plain pip.'; \

@@ -121,17 +121,18 @@ export function mount(root, spec, floats, ask = null) {
   };
   const say = (text, kind) => { badge.textContent = text; badge.className = `swref-badge ${kind}`; };
 
-  let waiting = false, again = false, timer = 0;
+  let waiting = false, again = false, late = false, timer = 0;
   const move = () => {
-    if (!ask) return stored();
+    if (!ask || late) stored();
+    if (!ask) return;
     if (waiting) { again = true; return; }
     waiting = true;
-    timer = setTimeout(() => { stored(); say("kernel busy: nearest precomputed", ""); }, 1000);
+    timer = setTimeout(() => { late = true; stored(); say("waiting for the kernel: nearest precomputed", ""); }, 1000);
     ask(inputs.map((input) => Number(input.value)));
   };
   const answer = (message, numbers) => {
     clearTimeout(timer);
-    waiting = false;
+    waiting = late = false;
     if (message.error) { stored(); say(message.error, "error"); }
     else { show(message.layers, numbers, message.labels); say("kernel live", "live"); }
     if (again) { again = false; move(); }

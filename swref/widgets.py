@@ -106,7 +106,7 @@ class Explore(anywidget.AnyWidget):
     Raises ValueError on a bad grid, more than 1000 frames, more than 4 MB of frames, or a frame that is not a
     list of layers. An error inside fn passes through, with the parameters added.
 
-    Example, the unit ball of the l^q norm:
+    Example, the unit ball of the l^q norm::
 
         def ball(q):
             t = np.linspace(0, 2 * np.pi, 200)

@@ -1,11 +1,14 @@
 """The notebooks and the table of contents, as files."""
 
 import re
+import runpy
 from pathlib import Path
 
 import nbformat
 import pytest
 import yaml
+
+import swref
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "book").glob("**/*.ipynb"))
@@ -61,8 +64,19 @@ def test_notebook_keeps_its_cell_ids(path):
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_notebook_opens_with_the_macros_of_the_book(path):
+    macros = runpy.run_path(str(ROOT / "book" / "_ext" / "macros.py"))
+    assert nbformat.read(path, as_version=4).cells[0] == macros["macros_cell"](), "run `make macros`"
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 def test_notebook_runs_on_any_python_kernel(path):
     assert nbformat.read(path, as_version=4).metadata.kernelspec.name == "python3"
+
+
+def test_every_public_name_is_on_the_api_page():
+    listed = set(re.findall(r"\w+", (ROOT / "book" / "api.md").read_text(encoding="utf-8")))
+    assert set(swref.__all__) <= listed
 
 
 def test_nothing_is_fetched_from_the_network():

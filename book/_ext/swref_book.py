@@ -59,9 +59,7 @@ def execute_ahead(app):
 
     def run(job):
         path, notebook = job
-        return single_nb_execution(
-            notebook, str(path.parent), app.config.nb_execution_timeout, allow_errors=False
-        )
+        return single_nb_execution(notebook, str(path.parent), app.config.nb_execution_timeout, allow_errors=False)
 
     with ThreadPoolExecutor(max_workers=2) as pool:
         for (path, notebook), result in zip(todo, pool.map(run, todo), strict=True):
@@ -81,8 +79,10 @@ _STATE = "application/vnd.jupyter.widget-state+json"
 
 
 def escape_docstring(app, what, name, obj, options, lines):
-    """Docstrings are plain text with formulas: keep |x|, x* and x_ from being read as markup."""
+    """Docstrings are plain text with formulas: keep |x|, x* and x_ from being read as markup. Code is indented."""
     for i, line in enumerate(lines):
+        if line.startswith("    "):
+            continue
         parts = re.split(r"(``.*?``)", line)
         parts[::2] = [re.sub(r"(?<!\\)[|*]|_(?=\W|$)", r"\\\g<0>", part) for part in parts[::2]]
         lines[i] = "".join(parts)
@@ -99,9 +99,7 @@ def copy_mathjax(app, error):
 
 
 def setup(app):
-    app.add_config_value(
-        "comments_config", {}, ""
-    )  # Jupyter Book sets it for sphinx_comments, which is left out
+    app.add_config_value("comments_config", {}, "")  # Jupyter Book sets it for sphinx_comments, which is left out
     app.connect("config-inited", choose_cache, priority=0)
     app.connect("builder-inited", execute_ahead, priority=900)
     app.connect("env-get-outdated", outdated)
