@@ -125,7 +125,7 @@ class CloudOracle:
 
 
 def displacement(x, y, plan, t):
-    """mu_t = sum_ij pi_ij delta at (1-t) x_i + t y_j: (points (k, d), weights (k,)), k nonzeros of the plan.  [Cor. 4.4]
+    """mu_t = sum_ij pi_ij delta_{(1-t) x_i + t y_j}: (points (k, d), weights (k,)), k nonzeros of the plan.  [Cor. 4.4]
 
     x (n, d), y (m, d); ``plan`` (n, m) sparse or dense, as returned by ``transport``; 0 <= t <= 1. For an optimal plan
     this is a constant-speed geodesic: W(mu_s, mu_t) = |t - s| W(mu_0, mu_1).
@@ -209,7 +209,7 @@ def _plan_svg(x, y, plan, width=220, most=300):
     span = max(float((np.maximum(x.max(0), y.max(0)) - low).max()), np.finfo(float).tiny)
 
     def place(points):
-        return np.column_stack([8, width - 8] + (points - low) / span * [width - 16, 16 - width])
+        return np.array([8, width - 8]) + (points - low) / span * [width - 16, 16 - width]
 
     X, Y = place(x), place(y)
     heavy = np.argsort(-plan.data, kind="stable")[:most]
@@ -220,6 +220,6 @@ def _plan_svg(x, y, plan, width=220, most=300):
     sources = "".join(f"<circle cx='{p[0]:.1f}' cy='{p[1]:.1f}' r='2'/>" for p in X[:most])
     targets = "".join(f"<rect x='{p[0] - 2:.1f}' y='{p[1] - 2:.1f}' width='4' height='4'/>" for p in Y[:most])
     return (
-        f"<svg width='{width}' height='{width}' role='img' aria-label='transport plan'>"
-        f"<g stroke='#888' stroke-width='1'>{lines}</g><g fill='#1f77b4'>{sources}</g><g fill='#d62728'>{targets}</g></svg>"
+        f"<svg width='{width}' height='{width}' role='img' aria-label='transport plan'><g stroke='#888'>{lines}</g>"
+        f"<g fill='#1f77b4'>{sources}</g><g fill='#d62728'>{targets}</g></svg>"
     )

@@ -12,7 +12,7 @@ from .gauges.newton import barrier_newton, curvature_gram, soft_max
 LOOSENESS = 0.5  # the queried Q is central to this fraction of the gap
 HULL_ACCURACY = 0.1  # a two-function gauge is replaced by the hull of its supports, to this fraction of the gap
 TRUST_FLOOR, TRUST_FACTOR = 0.35, 0.7  # in-out stabilisation: least weight of the new query, and its rate of change
-PATIENCE = 60  # oracle calls without progress before the status is "stalled"
+PATIENCE = 60  # oracle calls without progress, beyond dim K, before the status is "stalled"
 
 
 class NotConverged(RuntimeError):
@@ -54,25 +54,25 @@ def solve(oracle, gauge, *, tol, max_iter, slack=0.0, report=None):
     query = master.start()
     lower, metric, lower_handle = -np.inf, None, None
     history, status, trust, stuck = [], "max_iter", 1.0, 0
+    patience = PATIENCE + oracle.dimension * (oracle.dimension + 1) // 2
     try:
         for _ in range(max_iter):
             value, moment, handle = oracle.evaluate(query)
             better = value > lower
             if better:
-                lower, metric, lower_handle = value, query, handle
+                lower, metric, lower_handle = max(value, 0.0), query, handle
             master.add(symmetrize(moment), handle)
-            goal = lower + tol * master.upper + slack
-            if master.upper > goal:
+            if not master.upper <= lower + tol * master.upper + slack:
                 central = master.solve(master.upper - lower)
-            improved = not history or master.upper - lower < (1 - 1e-6) * (history[-1][1] - history[-1][0])
+            gap = master.upper - lower
+            stuck = stuck + 1 if history and gap > (1 - 1e-6) * (history[-1][1] - history[-1][0]) else 0
             history.append((lower, master.upper))
             if report is not None:
                 report(lower, master.upper)
-            if master.upper <= lower + tol * master.upper + slack:
+            if gap <= tol * master.upper + slack:
                 status = "converged"
                 break
-            stuck = 0 if improved else stuck + 1
-            if stuck == PATIENCE:
+            if stuck > patience:
                 status = "stalled"
                 break
             trust = min(1.0, trust / TRUST_FACTOR) if better else max(TRUST_FLOOR, TRUST_FACTOR * trust)
@@ -81,13 +81,14 @@ def solve(oracle, gauge, *, tol, max_iter, slack=0.0, report=None):
         if not history:
             raise
         status = "interrupted"
-    return Solution(lower, master.upper, metric, lower_handle, *master.best, status, np.array(history))
+    handles = master.handles[: len(master.best)]
+    return Solution(lower, master.upper, metric, lower_handle, master.best, handles, status, np.array(history))
 
 
 class _Master:
     """min over the simplex of gamma(sum_k weights_k moment_k), kept near its central path.
 
-    ``upper`` is the least gamma of a mixture met so far and ``best`` its (weights, handles).
+    ``upper`` is the least gamma of a mixture met so far and ``best`` its weights (of the first atoms, in order).
     """
 
     def __init__(self, gauge, d):
@@ -111,12 +112,11 @@ class _Master:
     def _record(self, weights):
         bound = self.gauge.value(np.tensordot(weights, self.moments, 1))
         if bound < self.upper:
-            self.upper, self.best = bound, (weights, list(self.handles))
+            self.upper, self.best = bound, weights
 
     def solve(self, gap):
         """Move the weights to the central point for this gap; returns its metric Q, an element of K."""
         scale, accuracy = self.upper, max(gap / self.upper, 1e-13)
-        self._prune(5 * gap)
         moments = self.moments / scale
         while True:
             mu = LOOSENESS * accuracy / (len(moments) + self.model.complexity)
@@ -128,7 +128,6 @@ class _Master:
             if not self.model.refine(mixture, HULL_ACCURACY * accuracy):
                 break
         self._record(self.weights)
-        self.reduced = moments.reshape(len(moments), -1) @ smoothed.Q.ravel() * scale
         return smoothed.Q
 
     def _objective(self, moments, mu):
@@ -139,16 +138,6 @@ class _Master:
             return smoothed.value, lambda: (flat @ smoothed.Q.ravel(), smoothed.gram(moments))
 
         return objective
-
-    def _prune(self, margin):
-        """Drop atoms whose cost at the last central metric is far from the least, once they are many."""
-        d = self.moments.shape[1]
-        if len(self.weights) <= d * (d + 1) + 10:
-            return
-        keep = np.append(self.reduced <= self.reduced.min() + margin, True)
-        self.moments = self.moments[keep]
-        self.handles = [h for h, kept in zip(self.handles, keep, strict=True) if kept]
-        self.weights = self.weights[keep] / self.weights[keep].sum()
 
 
 class _Barrier:
