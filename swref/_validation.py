@@ -11,9 +11,7 @@ def as_array(name, value, ndim, shape=None):
     try:
         array = np.array(value, dtype=float)
     except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"{name}: expected a real numeric array, got {type(value).__name__} ({error})"
-        ) from None
+        raise ValueError(f"{name}: expected a real numeric array, got {type(value).__name__} ({error})") from None
     if array.ndim != ndim:
         raise ValueError(f"{name}: expected {ndim} axes, got shape {array.shape}")
     if shape is not None and array.shape != tuple(shape):

@@ -11,6 +11,7 @@ import numpy as np
 
 from .._validation import EPS, as_psd, as_symmetric, check_positive, psd_eigh, symmetrize
 from . import dual
+from .newton import curvature_gram
 
 
 class GaugeError(ValueError):
@@ -23,6 +24,16 @@ class Smoothed(NamedTuple):
     value: float
     Q: np.ndarray  # the maximizer, (d, d), in K
     gram: Callable  # (k, d, d) -> (k, k): second derivative of gamma_mu along pairs of directions
+
+
+class SmoothedPhi(NamedTuple):
+    """A smoothed phi: second derivative W - W a a^T W / (a^T W a) with W = diag(curvature), a = axis."""
+
+    value: float
+    q: np.ndarray  # gradient (d,)
+    curvature: np.ndarray  # (d,) >= 0
+    axis: np.ndarray  # (d,)
+    divided: np.ndarray  # (q_i - q_j)/(lam_i - lam_j), (d, d), zero on the diagonal
 
 
 class Gauge(ABC):
@@ -51,7 +62,10 @@ class Gauge(ABC):
         return dual.polar(self, as_psd("Q", Q, self.dimension))
 
     def project(self, A):
-        """The Euclidean projection of a symmetric (d, d) matrix A on K. From ``support``, gap 1e-9 relative to |A|^2."""
+        """The Euclidean projection of a symmetric (d, d) matrix A on K.
+
+        From ``support``, to a duality gap of 1e-9 |A_+| max_{Q in K} |Q|; in K to 1e-9.
+        """
         return dual.project(self, as_symmetric("A", A, self.dimension))
 
     def measure_multiplier(self, C):
@@ -60,7 +74,13 @@ class Gauge(ABC):
         Scale: P(tC) = P(C) for t > 0. Zero on the null space of C unless the closed form says otherwise.
         From ``support``, to a duality gap of 1e-9 relative.
         """
-        return dual.multiplier(self, as_psd("C", C, self.dimension))
+        scale, lam, U = psd_eigh("C", as_symmetric("C", C, self.dimension))
+        keep = lam > 10 * len(lam) * EPS * lam[0]
+        if scale == 0:
+            return np.zeros_like(U)
+        U, s = U[:, keep], np.sqrt(lam[keep])
+        X = dual.descent_factor(self, U * s) / s @ U.T  # P on the range of C
+        return X + X.T - symmetrize(U @ (U.T @ X))
 
     @classmethod
     def example(cls, d):
@@ -91,12 +111,23 @@ class Gauge(ABC):
     # -- hooks: a gauge may override these to be faster or more accurate; nobody has to --------------------------
     def _descent(self, g, weights):
         """v (n, d) minimising sum_i w_i g_i.v_i + gamma(sum_i w_i v_i v_i^T) / 2, for g of order one."""
-        R = np.sqrt(weights)[:, None] * g
-        return -g @ self.measure_multiplier(R.T @ R)
+        root = np.sqrt(weights)[:, None]
+        if type(self).measure_multiplier is not Gauge.measure_multiplier:
+            return -g @ self.measure_multiplier((root * g).T @ (root * g))
+        W, s = _principal_axes(root * g)
+        return -(g @ (W / s)) @ dual.descent_factor(self, W * s).T
 
     def _smoothed(self, S, mu):
         """``Smoothed`` at S, or None when only ``value`` and ``support`` are known."""
-        return None
+
+
+def _principal_axes(X):
+    """(W, s): the right singular vectors (d, r) and singular values (r,) of X (n, d) above rounding."""
+    if len(X) > X.shape[1]:
+        X = np.linalg.qr(X, mode="r")
+    _, s, Wt = np.linalg.svd(X, full_matrices=False)
+    keep = s > max(X.shape) * EPS * s[0]
+    return Wt[keep].T, s[keep]
 
 
 class SpectralGauge(Gauge):
@@ -129,10 +160,12 @@ class SpectralGauge(Gauge):
         Minimises sum_i s_i^2 / q_i over the diagonal part of K; p = 1/q. Entries where s = 0 are ignored.
         Override where it is closed.
         """
-        return np.diag(dual.multiplier(_Diagonal(self), np.diag(s**2))).copy()
+        keep = s > 0
+        A = dual.descent_factor(_Diagonal(self), np.diag(s)[:, keep])
+        return np.append(np.diag(A) / s[keep], np.zeros(len(s) - keep.sum()))
 
     def measure_multiplier(self, C):
-        scale, lam, U = psd_eigh("C", as_symmetric("C", C, self.dimension))
+        _, lam, U = psd_eigh("C", as_symmetric("C", C, self.dimension))
         return self._multiplier(np.sqrt(lam), U, np.sqrt(10 * len(lam) * EPS))
 
     def factor_multiplier(self, R):
@@ -167,30 +200,21 @@ class SpectralGauge(Gauge):
         return -(u * (p * s)[keep]) @ Wt[keep]
 
     def _smoothed_phi(self, lam, mu):
-        """(value, q (d,), Hessian (d, d)) of the smoothed phi at lam (d,), or None."""
-        return None
+        """``SmoothedPhi`` at eigenvalues lam (d,) descending, or None."""
 
     def _smoothed(self, S, mu):
         lam, U = np.linalg.eigh(S)
-        lam, U = np.maximum(lam[::-1], 0), U[:, ::-1]
-        smooth = self._smoothed_phi(lam, mu)
-        if smooth is None:
+        phi = self._smoothed_phi(np.maximum(lam[::-1], 0), mu)
+        if phi is None:
             return None
-        value, q, H = smooth
-        return Smoothed(value, (U * q) @ U.T, lambda T: _spectral_gram(U.T @ T @ U, lam, q, H))
+        U = U[:, ::-1]
 
+        def gram(T):
+            T = U.T @ T @ U
+            flat = (T * np.sqrt(phi.divided)).reshape(len(T), -1)
+            return curvature_gram(np.diagonal(T, axis1=1, axis2=2), phi.curvature, phi.axis) + flat @ flat.T
 
-def _spectral_gram(T, lam, q, H):
-    """sum_ij H_ij T_ii T'_jj + sum_{i != j} (q_i - q_j)/(lam_i - lam_j) T_ij T'_ij, T in the eigenbasis."""
-    gap = lam[:, None] - lam
-    h = np.diag(H)
-    limit = 0.5 * (h[:, None] + h) - H  # the divided difference where eigenvalues coincide
-    far = np.abs(gap) > 1e-7 * (lam[:, None] + lam)
-    divided = np.where(far, (q[:, None] - q) / np.where(far, gap, 1), limit)
-    np.fill_diagonal(divided, 0)
-    diagonal = np.diagonal(T, axis1=1, axis2=2)
-    flat = T.reshape(len(T), -1)
-    return diagonal @ H @ diagonal.T + (flat * np.maximum(divided, 0).ravel()) @ flat.T
+        return Smoothed(phi.value, (U * phi.q) @ U.T, gram)
 
 
 class _Diagonal(Gauge):

@@ -1,5 +1,7 @@
 """Block gauges: one gauge per group of columns, summed (a scale each) or maximised (one common clock).  [App. B]"""
 
+from itertools import pairwise
+
 import numpy as np
 
 from .._validation import as_array, as_psd
@@ -19,9 +21,7 @@ class _Blocks(Gauge):
         self.inner = [get_gauge(g, **params) for g in inner]
         self.convex = all(g.convex for g in self.inner)
         self.scales = (
-            np.ones(len(self.blocks))
-            if scales is None
-            else as_array("scales", scales, 1, (len(self.blocks),))
+            np.ones(len(self.blocks)) if scales is None else as_array("scales", scales, 1, (len(self.blocks),))
         )
         if (self.scales <= 0).any():
             raise ValueError(f"scales: must be positive, got {self.scales.min():.3g}")
@@ -39,9 +39,7 @@ class _Blocks(Gauge):
 
     def _values(self, S):
         S = as_psd("S", S, self.dimension)
-        return (
-            np.array([g.value(P) for g, P in zip(self.inner, self._parts(S), strict=True)]) / self.scales**2
-        )
+        return np.array([g.value(P) for g, P in zip(self.inner, self._parts(S), strict=True)]) / self.scales**2
 
     def _assemble(self, matrices):
         Q = np.zeros((self.dimension, self.dimension))
@@ -98,9 +96,7 @@ class BlockSum(_Blocks):
 
     def support(self, S):
         parts = self._parts(as_psd("S", S, self.dimension))
-        return self._assemble(
-            [g.support(P) / e**2 for g, P, e in zip(self.inner, parts, self.scales, strict=True)]
-        )
+        return self._assemble([g.support(P) / e**2 for g, P, e in zip(self.inner, parts, self.scales, strict=True)])
 
     def measure_multiplier(self, C):
         parts = self._parts(as_psd("C", C, self.dimension))
@@ -114,9 +110,7 @@ class BlockSum(_Blocks):
         parts = self._smoothed_parts(S, mu)
         if parts is None:
             return None
-        return Smoothed(
-            sum(p.value for p in parts), sum(p.Q for p in parts), lambda T: sum(p.gram(T) for p in parts)
-        )
+        return Smoothed(sum(p.value for p in parts), sum(p.Q for p in parts), lambda T: sum(p.gram(T) for p in parts))
 
 
 @register_gauge("block-max")
@@ -157,9 +151,9 @@ class BlockMax(_Blocks):
         parts = self._smoothed_parts(S, mu)
         if parts is None:
             return None
-        value, theta, hessian = soft_max(np.array([p.value for p in parts]), mu)
+        value, theta, curvature = soft_max(np.array([p.value for p in parts]), mu)
         return Smoothed(
-            value, sum(t * p.Q for t, p in zip(theta, parts, strict=True)), mixed_gram(parts, theta, hessian)
+            value, sum(t * p.Q for t, p in zip(theta, parts, strict=True)), mixed_gram(parts, theta, curvature)
         )
 
 
@@ -171,16 +165,12 @@ def _parse_blocks(blocks):
             if any(s != b or s < 1 for s, b in zip(sizes, blocks, strict=True)):
                 raise ValueError
             edges = np.cumsum([0, *sizes])
-            blocks = [np.arange(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+            blocks = [np.arange(a, b) for a, b in pairwise(edges)]
         else:
             blocks = [np.atleast_1d(np.asarray(b)).astype(int) for b in blocks]
         flat = np.concatenate(blocks)
     except (TypeError, ValueError):
-        raise ValueError(
-            f"blocks: expected positive sizes or lists of column indices, got {blocks!r}"
-        ) from None
+        raise ValueError(f"blocks: expected positive sizes or lists of column indices, got {blocks!r}") from None
     if sorted(flat) != list(range(len(flat))) or any(len(b) == 0 for b in blocks):
-        raise ValueError(
-            f"blocks: index lists must partition range({len(flat)}), got {[b.tolist() for b in blocks]}"
-        )
+        raise ValueError(f"blocks: index lists must partition range({len(flat)}), got {[b.tolist() for b in blocks]}")
     return blocks

@@ -3,7 +3,7 @@
 import numpy as np
 
 from .._validation import symmetrize
-from .base import Gauge, GaugeError
+from .base import GaugeError
 from .registry import gauge_class, get_gauge
 
 TOLERANCE = 1e-8  # relative; a gauge that is computed, not just evaluated, must be this accurate
@@ -119,24 +119,18 @@ def _homogeneous(probe):
         for t in (1e-6, 0.3, 7.0, 1e6):
             scaled = probe.value(t * S)
             if abs(scaled - t * value) > TOLERANCE * t * value:
-                _fail(
-                    "homogeneous", f"value({t:g} S) = {scaled:.6g} but {t:g} value(S) = {t * value:.6g}", S=S
-                )
+                _fail("homogeneous", f"value({t:g} S) = {scaled:.6g} but {t:g} value(S) = {t * value:.6g}", S=S)
 
 
 def _convex(probe):
     for S, T in probe.pairs:
         middle, mean = probe.value(0.5 * (S + T)), 0.5 * (probe.value(S) + probe.value(T))
         if middle > mean * (1 + TOLERANCE):
-            _fail(
-                "convex", f"value((S + T)/2) = {middle:.6g} > (value(S) + value(T))/2 = {mean:.6g}", S=S, T=T
-            )
+            _fail("convex", f"value((S + T)/2) = {middle:.6g} > (value(S) + value(T))/2 = {mean:.6g}", S=S, T=T)
 
 
 def _monotone(probe):
-    ordered = [(S, S + T) for S, T in probe.pairs] + [
-        pair for S in probe.matrices[-6:] for pair in _descents(probe, S)
-    ]
+    ordered = [(S, S + T) for S, T in probe.pairs] + [pair for S in probe.matrices[-6:] for pair in _descents(probe, S)]
     for S, T in ordered:
         small, large = probe.value(S), probe.value(T)
         if small > large * (1 + TOLERANCE):

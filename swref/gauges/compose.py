@@ -4,7 +4,7 @@ import numpy as np
 
 from .._validation import as_array, as_psd, check_positive
 from .base import Gauge, Smoothed
-from .newton import soft_max
+from .newton import curvature_gram, soft_max
 
 
 class _Combination(Gauge):
@@ -40,9 +40,7 @@ class Sum(_Combination):
         parts = self._smoothed_parts(S, mu)
         if parts is None:
             return None
-        return Smoothed(
-            sum(p.value for p in parts), sum(p.Q for p in parts), lambda T: sum(p.gram(T) for p in parts)
-        )
+        return Smoothed(sum(p.value for p in parts), sum(p.Q for p in parts), lambda T: sum(p.gram(T) for p in parts))
 
 
 class Max(_Combination):
@@ -58,9 +56,9 @@ class Max(_Combination):
         parts = self._smoothed_parts(S, mu)
         if parts is None:
             return None
-        value, theta, hessian = soft_max(np.array([p.value for p in parts]), mu)
+        value, theta, curvature = soft_max(np.array([p.value for p in parts]), mu)
         return Smoothed(
-            value, sum(t * p.Q for t, p in zip(theta, parts, strict=True)), mixed_gram(parts, theta, hessian)
+            value, sum(t * p.Q for t, p in zip(theta, parts, strict=True)), mixed_gram(parts, theta, curvature)
         )
 
 
@@ -135,12 +133,13 @@ def maximum(*gauges):
     return Max(*gauges)
 
 
-def mixed_gram(parts, theta, hessian):
-    """Second derivative of a smooth maximum of the parts: sum_b theta_b D^2 gamma_b plus the Hessian across b."""
+def mixed_gram(parts, theta, curvature):
+    """Second derivative of a ``soft_max`` of the parts: sum_b theta_b D^2 gamma_b plus the curvature across b."""
 
     def gram(T):
         flat = T.reshape(len(T), -1)
-        slopes = np.array([flat @ p.Q.ravel() for p in parts])
-        return sum(t * p.gram(T) for t, p in zip(theta, parts, strict=True)) + slopes.T @ hessian @ slopes
+        slopes = np.array([flat @ p.Q.ravel() for p in parts]).T
+        across = curvature_gram(slopes, curvature, np.ones(len(parts)))
+        return across + sum(t * p.gram(T) for t, p in zip(theta, parts, strict=True))
 
     return gram

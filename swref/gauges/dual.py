@@ -1,204 +1,134 @@
-"""What ``value`` and ``support`` determine: the polar, the projection on K and the measure-LMO multiplier.
+"""What ``value`` and ``support`` determine: the measure LMO, the polar, the projection on K.
 
-Each is a convex problem over K. K is replaced by the hull of the atoms Q_j = support(S_j) found so far; Newton solves
-that small problem, its dual matrix S proposes the next atom, and the difference of the two values is the certificate.
+Each is a convex problem over K. K is replaced by the hull of the atoms Q_j = support(S_j) found so far; Newton with a
+log barrier solves that small problem; its dual matrix S proposes the next atom; the difference of the two values
+is the certificate. The barrier follows the gap down: exact solutions sit at corners, where cuts are shallow.
 """
 
 import numpy as np
+from scipy.linalg import cho_solve
 
-from .._validation import EPS, symmetrize
-from .newton import barrier_newton
+from .._validation import symmetrize
+from .newton import _factor, barrier_newton
 
-TOLERANCE = 1e-9
-MAX_ATOMS = 600
+TOLERANCE = 1e-9  # the relative gap promised
 
 
-def multiplier(gauge, C):
-    """P = B^+ on the range of C, where B minimises tr(B^{-1} C) over K.  [Thm 2.5]
+class _Search:
+    """The best candidate so far, its gap, and when to stop: at ``target``, or when the gap no longer halves."""
 
-    With V = P C P, the velocity covariance, <B, V> <= gamma(V) and equality is optimality. Singular C needs care:
-    atoms come from matrices on range(C), B is inverted on the atoms' range only, and C is never perturbed.
+    def __init__(self, gauge, target, looseness):
+        self.gauge, self.target, self.looseness = gauge, target, looseness
+        self.gap, self.best, self.candidate = 1.0, np.inf, None
+        self.halved, self.waited = np.inf, 0
+
+    def report(self, gap, candidate):
+        self.gap, self.waited = abs(gap), self.waited + 1
+        if self.gap < self.best:
+            self.best, self.candidate = self.gap, candidate
+        if self.best < 0.5 * self.halved:
+            self.halved, self.waited = self.best, 0
+
+    @property
+    def active(self):
+        return self.best > self.target and self.waited < (100 if self.best > TOLERANCE else 10)
+
+    def barrier(self, terms):
+        return self.looseness * min(max(self.gap, self.target), 1.0) / terms
+
+    def result(self):
+        if self.best > TOLERANCE:
+            from .base import GaugeError
+
+            raise GaugeError(
+                f"{self.gauge!r}: the certificate stopped at a relative gap of {self.best:.2g} instead of "
+                f"{TOLERANCE:g}. Does swref.check_gauge accept this gauge?"
+            )
+        return self.candidate
+
+
+def descent_factor(gauge, R):
+    """A = B^{-1} R (d, r) with B minimising tr(R^T B^{-1} R) over K, for R (d, r) of rank r.  [Thm 2.5]
+
+    v = -A z solves the measure LMO of the forces g = R z, z white. With V = A A^T, the velocity covariance,
+    <B, V> <= gamma(V), and equality is optimality. B may be singular if its range contains that of R: atoms come
+    from matrices on range(R), B is inverted on the atoms' range only, and R is never perturbed.
     """
-    d, scale = len(C), np.trace(C)
-    if scale == 0:
-        return np.zeros((d, d))
-    w, U = np.linalg.eigh(C / scale)
-    keep = w > 10 * d * EPS * w[-1]
-    U, R = U[:, keep], U[:, keep] * np.sqrt(w[keep])
-    atoms = _cover(gauge, R, [gauge.support(R @ R.T), *(gauge.support(np.outer(u, u)) for u in U.T)])
-    q = np.full(len(atoms), 1 / len(atoms))
-    best, P, gap, unit = np.inf, None, 1.0, None
-    while len(atoms) <= MAX_ATOMS:
+    scale = np.linalg.norm(R, 2)
+    R = R / scale
+    U = np.linalg.qr(R)[0]
+    atoms = [gauge.support(symmetrize(R @ R.T)), *(gauge.support(np.outer(u, u)) for u in U.T)]
+    atoms = _cover(gauge, R, atoms)
+    q, unit, search = np.full(len(atoms), 1 / len(atoms)), None, _Search(gauge, target=1e-12, looseness=0.3)
+    while search.active:
         W = _range(atoms)
-        T, B = W.T @ np.array(atoms) @ W, W.T @ R
-        unit = unit or _inverse_trace(T, B, 1.0)(q)[0]
-        f = _inverse_trace(T, B, unit)
-        for mu in _schedule(gap, TOLERANCE, len(atoms)):
-            q, derivatives = barrier_newton(f, q, mu, simplex=True)
-        Y = np.linalg.solve(np.tensordot(q, T, 1), B)
-        V = symmetrize(W @ Y @ Y.T @ W.T)
-        attained, bound = gauge.value(V), (B * Y).sum()
-        gap = 1 - bound / attained
-        if gap < best:
-            inverse = np.linalg.inv(np.tensordot(q, T, 1))
-            best, P = gap, symmetrize(W @ inverse @ W.T) * (bound / attained)
-        if gap <= TOLERANCE:
-            break
-        atoms, q = _extend(atoms, q, gauge.support(V), d)
-    return P
+        T, X = W.T @ np.array(atoms) @ W, W.T @ R
+        unit = unit or _inverse_trace(T, X, 1.0)(q)[0]
+        mu = search.barrier(len(q))
+        q, _ = barrier_newton(_inverse_trace(T, X, unit), q, mu, simplex=True)
+        Y = W @ np.linalg.solve(np.tensordot(q, T, 1), X)
+        # For most gauges velocities stay in range(R). Where B nearly vanishes outside it, Y leaves it by rounding
+        # errors that grow from call to call; the second candidate does not.
+        candidates = [Y] if U.shape[1] == len(U) else [Y, U @ (U.T @ Y)]
+        velocities = [symmetrize(Z @ Z.T) for Z in candidates]
+        unit, pairings = np.vdot(R, Y), [np.vdot(R, Z) for Z in candidates]
+        values = [gauge.value(V) for V in velocities]
+        gaps = [1 - p**2 / (unit * v) for p, v in zip(pairings, values, strict=True)]
+        k = int(np.argmin(gaps))
+        search.report(gaps[k], candidates[k] * (pairings[k] / values[k]))
+        atoms, q = _prune(atoms, q, R)
+        atoms += [gauge.support(V) for V in velocities]
+        q = np.append(0.95 * q, np.full(len(velocities), 0.05 / len(velocities)))
+    return search.result() * scale
 
 
-def _inverse_trace(T, B, unit):
-    """q -> tr((sum_j q_j T_j)^{-1} B B^T) / unit."""
+def _prune(atoms, q, R):
+    """Drop atoms without weight, and light ones once there are more than an optimum needs; keep R covered.
+
+    They cost time, and they add directions in which B is too small to be inverted.
+    """
+    many = len(q) > 5 + len(R) * (len(R) + 1) // 2
+    for cutoff in (1e-2 / len(q) if many else 0.0, 1e-9 * q.max()):
+        keep = q > max(cutoff, 1e-9 * q.max())
+        kept = [Q for Q, k in zip(atoms, keep, strict=True) if k]
+        if _missed(kept, R) is None:
+            return kept, q[keep] / q[keep].sum()
+    return atoms, q / q.sum()
+
+
+def _inverse_trace(T, X, unit):
+    """q -> tr(X^T (sum_j q_j T_j)^{-1} X) / unit."""
 
     def f(q):
-        M = np.tensordot(q, T, 1)
         try:
-            L = np.linalg.cholesky(M)
+            L = np.linalg.cholesky(np.tensordot(q, T, 1))
         except np.linalg.LinAlgError:
             return np.inf, None
-        X = np.linalg.solve(L, B)
+        Z = np.linalg.solve(L, X)
 
         def derivatives():
-            Y = np.linalg.solve(L.T, X)
+            Y = np.linalg.solve(L.T, Z)
             TY = T @ Y
             LTY = np.linalg.solve(L, TY).reshape(len(T), -1)
             return -(TY * Y).sum((1, 2)) / unit, 2 / unit * (LTY @ LTY.T)
 
-        return (X**2).sum() / unit, derivatives
+        return (Z**2).sum() / unit, derivatives
 
     return f
-
-
-def polar(gauge, Q):
-    """min {sum_j q_j : sum_j q_j Q_j >= Q}; the multiplier S of the matrix inequality certifies <Q, S>/gamma(S)."""
-    scale = np.abs(Q).max()
-    if scale == 0:
-        return 0.0
-    Q = Q / scale
-    w, U = np.linalg.eigh(Q)
-    keep = w > 10 * len(w) * EPS * w[-1]
-    R = U[:, keep] * np.sqrt(w[keep])
-    atoms = _cover(gauge, R, [gauge.support(Q), gauge.support(symmetrize(U[:, keep] @ U[:, keep].T))])
-    W = _range(atoms)
-    need = 1 / np.linalg.eigvalsh(W.T @ sum(atoms) @ W)[0]
-    q = np.full(len(atoms), 1.1 * need)
-    lower, upper, gap = 0.0, np.inf, 1.0
-    while len(atoms) <= MAX_ATOMS:
-        W = _range(atoms)
-        T, target, unit = W.T @ np.array(atoms) @ W, W.T @ Q @ W, q.sum()
-        for mu in _schedule(gap, TOLERANCE, len(atoms) + len(W.T)):
-            q, _ = barrier_newton(_cover_cost(T, target, unit, mu), q, mu)
-        S = symmetrize(W @ np.linalg.inv(np.tensordot(q, T, 1) - target) @ W.T)
-        lower, upper = max(lower, (Q * S).sum() / gauge.value(S)), min(upper, q.sum())
-        gap = 1 - lower / upper
-        if gap <= TOLERANCE:
-            break
-        atoms, q = _extend(atoms, q, gauge.support(S), len(Q))
-    return float(scale * upper)
-
-
-def _cover_cost(T, target, unit, mu):
-    """q -> sum_j q_j / unit - mu log det(sum_j q_j T_j - target)."""
-
-    def f(q):
-        try:
-            L = np.linalg.cholesky(np.tensordot(q, T, 1) - target)
-        except np.linalg.LinAlgError:
-            return np.inf, None
-
-        def derivatives():
-            white = _whiten(L, T)
-            gradient = 1 / unit - mu * np.trace(white, axis1=1, axis2=2)
-            flat = white.reshape(len(T), -1)
-            return gradient, mu * (flat @ flat.T)
-
-        return q.sum() / unit - 2 * mu * np.log(np.diag(L)).sum(), derivatives
-
-    return f
-
-
-def project(gauge, A):
-    """argmin |Q - A|^2 / 2 over 0 <= Q <= sum_j q_j Q_j, sum_j q_j <= 1; dual |A|^2/2 - |(A-S)_+|^2/2 - gamma(S)."""
-    d = len(A)
-    positive = _positive_part(A)
-    if gauge.polar(positive) <= 1:
-        return positive
-    atoms = _cover(gauge, np.eye(d), [gauge.support(np.eye(d)), gauge.support(positive)])
-    unit = np.abs(sum(atoms)).max() / len(atoms)
-    A = A / unit
-    atoms = [Q / unit for Q in atoms]
-    basis = _symmetric_basis(d)
-    weight = max(1.0, np.abs(A).max())
-    q = np.full(len(atoms), 0.9 / len(atoms))
-    x = np.concatenate([q, np.tensordot(basis, 0.5 * np.tensordot(q, np.array(atoms), 1), 2)])
-    best, result, gap = np.inf, None, 1.0
-    while len(atoms) <= MAX_ATOMS:
-        T = np.array(atoms)
-        for mu in _schedule(gap, 1e-2 * TOLERANCE, len(atoms) + 2 * d):
-            x, _ = barrier_newton(_interval_cost(T, A, basis, weight, mu), x, mu, positive=len(T))
-        q, Q = x[: len(T)], np.tensordot(x[len(T) :], basis, 1)
-        S = symmetrize(np.linalg.inv(np.tensordot(q, T, 1) - Q)) * (mu * weight)
-        bound = 0.5 * (A**2).sum() - 0.5 * (_positive_part(A - S) ** 2).sum() - gauge.value(S) / unit
-        value = 0.5 * ((Q - A) ** 2).sum()
-        gap = max(value - bound, 0) / (weight * (1 + value / weight))
-        if gap < best:
-            best, result = gap, Q
-        if gap <= 1e-2 * TOLERANCE:
-            break
-        atoms.append(gauge.support(S) / unit)
-        fresh = 0.1 * (1 - q.sum())
-        x = np.concatenate([q, [fresh], x[len(q) :]])
-    return result * unit
-
-
-def _interval_cost(T, A, basis, weight, mu):
-    """(q, Q) -> |Q - A|^2/(2 weight) - mu [log det Q + log det(sum_j q_j T_j - Q) + log(1 - sum_j q_j)]."""
-    k = len(T)
-
-    def f(x):
-        q, Q = x[:k], np.tensordot(x[k:], basis, 1)
-        slack = 1 - q.sum()
-        if slack <= 0:
-            return np.inf, None
-        try:
-            L, M = np.linalg.cholesky(Q), np.linalg.cholesky(np.tensordot(q, T, 1) - Q)
-        except np.linalg.LinAlgError:
-            return np.inf, None
-
-        def derivatives():
-            inner, outer = _whiten(L, basis), _whiten(M, np.concatenate([T, -basis]))
-            gradient = -mu * np.trace(outer, axis1=1, axis2=2)
-            gradient[:k] += mu / slack
-            gradient[k:] += np.tensordot(basis, Q - A, 2) / weight - mu * np.trace(inner, axis1=1, axis2=2)
-            inner, outer = inner.reshape(len(basis), -1), outer.reshape(len(x), -1)
-            hessian = mu * (outer @ outer.T)
-            hessian[:k, :k] += mu / slack**2
-            hessian[k:, k:] += mu * (inner @ inner.T) + np.eye(len(basis)) / weight
-            return gradient, hessian
-
-        logs = 2 * np.log(np.diag(L)).sum() + 2 * np.log(np.diag(M)).sum() + np.log(slack)
-        return 0.5 * ((Q - A) ** 2).sum() / weight - mu * logs, derivatives
-
-    return f
-
-
-def _schedule(gap, tolerance, complexity):
-    """Barrier weights from a tenth of the current gap down to a tenth of the tolerance, by factors of 30 at most."""
-    target, start = 0.1 * tolerance / complexity, 0.1 * min(max(gap, tolerance), 1.0) / complexity
-    stages = 1 + int(np.ceil(np.log(start / target) / np.log(30)))
-    return np.geomspace(start, target, stages) if stages > 1 else np.array([target])
 
 
 def _cover(gauge, R, atoms):
     """Add supports of rank-one matrices until the atoms' ranges contain the columns of R."""
-    while len(atoms) <= MAX_ATOMS:
-        W = _range(atoms)
-        missed, s, _ = np.linalg.svd(R - W @ (W.T @ R))
-        if s[0] <= 1e-10 * np.linalg.norm(R, 2):
-            break
-        atoms.append(gauge.support(np.outer(missed[:, 0], missed[:, 0])))
+    while (u := _missed(atoms, R)) is not None:
+        atoms.append(gauge.support(np.outer(u, u)))
     return atoms
+
+
+def _missed(atoms, R):
+    """A unit vector (d,) of range(R) that the ranges of the atoms do not contain, or None."""
+    W = _range(atoms)
+    U, s, _ = np.linalg.svd(R - W @ (W.T @ R))
+    return U[:, 0] if s[0] > 1e-10 * np.linalg.norm(R, 2) else None
 
 
 def _range(atoms):
@@ -207,24 +137,123 @@ def _range(atoms):
     return U[:, w > 1e-13 * w[-1]]
 
 
-def _extend(atoms, q, new, d):
-    """Append an atom with a small weight; drop the negligible ones once there are more than an optimum can need."""
-    keep = q > 1e-10 * q.max() if len(atoms) > d * (d + 1) // 2 + 5 else q > 0
-    q = np.append(q[keep], 0.05 * q.sum())
-    return [Q for Q, kept in zip(atoms, keep, strict=True) if kept] + [new], q / q.sum() * (
-        q[:-1].sum() + q[-1]
-    )
+def polar(gauge, Q):
+    """max <Q, S>/gamma(S), where log <Q, S> - gamma(S) is largest."""
+    scale = np.abs(Q).max()
+    if scale == 0:
+        return 0.0
+    Q = Q / scale
+
+    def log_pairing(S):
+        pairing = np.vdot(Q, S)
+
+        def derivatives(E):
+            slope = E @ Q.ravel() / pairing
+            return slope, np.outer(slope, slope)
+
+        return np.log(pairing), derivatives
+
+    S = _maximize(gauge, log_pairing, len(Q), target=5e-10)
+    return float(scale * (np.vdot(Q, S) / gauge.value(S)))
 
 
-def _whiten(L, T):
-    """L^{-1} T_j L^{-T} for each j: symmetric, and the only way a log determinant sees T."""
-    half = np.linalg.solve(L, T)
-    return np.linalg.solve(L, np.swapaxes(half, -1, -2))
+def project(gauge, A):
+    """argmin |P - A|^2/2 over K: P = (A - S)_+ where -|(A - S)_+|^2/2 - gamma(S), over S PSD, is largest.
+
+    A is divided by the size of A_+ and K by its size in that direction, so that p = P/size minimises
+    |p|^2/(2 excess) - <A, p>. An A more than 1e10 times too large is first moved towards 0: P depends on digits that
+    such an A does not have.
+    """
+    positive, _, _ = _positive_part(A)
+    polar = gauge.polar(positive)
+    if polar <= 1:
+        return positive
+    scale = np.linalg.norm(positive, 2)
+    size, excess, A = scale / polar, min(polar, 1e10), A / scale
+
+    def distance(S):
+        X, slopes, U = _positive_part(A - S)
+
+        def derivatives(E):
+            rotated = (U.T @ E.reshape(-1, *S.shape) @ U).reshape(len(E), -1)
+            return excess * (E @ X.ravel()), excess * (rotated * slopes.ravel()) @ rotated.T
+
+        return -0.5 * excess * (X**2).sum(), derivatives
+
+    S = _maximize(gauge * (1 / size), distance, len(A), target=1e-11)
+    P = size * excess * _positive_part(A - S)[0]
+    return P / max(1.0, gauge.polar(P)) if excess > 1e4 else P  # by then rounding shows
 
 
 def _positive_part(A):
+    """(A_+, the divided differences of max(., 0) at the eigenvalues of A, the eigenvectors)."""
     w, U = np.linalg.eigh(A)
-    return (U * np.maximum(w, 0)) @ U.T
+    up = np.maximum(w, 0)
+    gap = w[:, None] - w
+    same = np.abs(gap) <= 1e-12 * np.abs(w).max()
+    slopes = np.where(same, (w > 0)[:, None], (up[:, None] - up) / np.where(same, 1, gap))
+    return symmetrize((U * up) @ U.T), slopes, U
+
+
+def _maximize(gauge, h, d, target):
+    """The S (d, d) PSD where h(S) - gamma(S) is largest, to a gap of ``target``.
+
+    ``h(S)`` returns (value, derivatives); ``derivatives(E)`` returns the slopes (k,) and minus the second derivative
+    (k, k) along the k directions in the rows of E, flattened symmetric matrices. S is the variable, not a multiplier,
+    so the bound h(S) - gamma(S) has no rounding but its own.
+    """
+    S, t = np.eye(d) / gauge.value(np.eye(d)), 1.0
+    atoms = _cover(gauge, np.eye(d), [gauge.support(S)])
+    search = _Search(gauge, target, looseness=0.6)
+    while search.active:
+        mu, Q = search.barrier(len(atoms) + d), np.array(atoms).reshape(len(atoms), -1)
+        S, t = _central(h, Q, S, max(t, (Q @ S.ravel()).max()) + mu, mu)
+        search.report(gauge.value(S) - t + (len(atoms) + d) * mu, S)
+        atoms.append(gauge.support(S))
+    return search.result()
+
+
+def _central(h, Q, S, t, mu):
+    """argmax h(S) - t + mu [log det S + sum_j log(t - <Q_j, S>)], from a start (S, t).
+
+    Each step uses coordinates in which S is the identity: there the Hessian of log det S is the identity too, however
+    singular S becomes. At the maximum h(S) - t is within (len(Q) + d) mu of its value without the barrier.
+    """
+    basis = _symmetric_basis(len(S))
+
+    def merit(S, t):
+        slack = t - Q @ S.ravel()
+        try:
+            diagonal = np.diag(np.linalg.cholesky(S))
+        except np.linalg.LinAlgError:
+            return -np.inf
+        return h(S)[0] - t + mu * (2 * np.log(diagonal).sum() + np.log(slack).sum()) if slack.min() > 0 else -np.inf
+
+    for _ in range(50):
+        L = np.linalg.cholesky(S)
+        E = (L @ basis @ L.T).reshape(len(basis), -1)
+        q = mu / (t - Q @ S.ravel())
+        slope, curvature = h(S)[1](E)
+        rows = np.column_stack([-(Q @ E.T), np.ones(len(Q))])  # of t - <Q_j, S>
+        gradient = q @ rows + np.append(slope + mu * np.trace(basis, axis1=1, axis2=2), -1.0)
+        system = (rows.T * (q**2 / mu)) @ rows
+        system[:-1, :-1] += curvature
+        step = cho_solve(_factor(system, np.append(np.full(len(E), mu), 0.0)), gradient)
+        gain = gradient @ step
+        if not gain > 1e-2 * mu:
+            break
+        X = np.tensordot(step[:-1], basis, 1)
+        length = min(1.0, 0.95 / max(-np.linalg.eigvalsh(X)[0], 1e-300))
+        before, tiny = merit(S, t), 1e-15 * (1 + abs(t))
+        while length > 1e-14:
+            S1, t1 = symmetrize(S + length * (L @ X @ L.T)), t + length * step[-1]
+            if merit(S1, t1) >= before + 1e-4 * length * gain - tiny:
+                break
+            length /= 2
+        else:
+            break
+        S, t = S1, t1
+    return S, t
 
 
 def _symmetric_basis(d):

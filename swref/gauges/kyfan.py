@@ -7,7 +7,7 @@ from scipy.linalg import eigh
 from scipy.optimize import brentq
 
 from .._validation import as_psd, as_symmetric, psd_eigh
-from .base import Gauge, Smoothed, SpectralGauge
+from .base import Gauge, Smoothed, SmoothedPhi, SpectralGauge
 from .registry import register_gauge
 from .schatten import _project_capped
 
@@ -67,8 +67,9 @@ class KyFan(SpectralGauge):
     def _smoothed_phi(self, lam, mu):
         d = len(lam)
         self._check(d)
+        ones, off = np.ones(d), 1 - np.eye(d)
         if self.k == d:
-            return lam.sum(), np.ones(d), np.zeros((d, d))
+            return SmoothedPhi(lam.sum(), ones, 0 * lam, ones, 0 * off)
         # Barrier sum log q + log(1 - q): lam - tau + mu/q - mu/(1-q) = 0 is a quadratic in q, and sum q = k fixes tau.
         reach = mu * (d + 2) + 1e-300
         tau = brentq(
@@ -78,9 +79,9 @@ class KyFan(SpectralGauge):
             xtol=1e-15 * lam[0] + 1e-300,
         )
         q, r = _logit(lam, tau, mu), _logit(-lam, -tau, mu)
-        slope = 1 / (mu * (1 / q**2 + 1 / r**2))
-        hessian = np.diag(slope) - np.outer(slope, slope) / slope.sum()
-        return q @ lam + mu * (np.log(q) + np.log(r)).sum(), q, hessian
+        value = q @ lam + mu * (np.log(q) + np.log(r)).sum()
+        divided = 1 / (mu * (1 / np.outer(q, q) + 1 / np.outer(r, r)))
+        return SmoothedPhi(value, q, np.diag(divided), ones, off * divided)
 
 
 def _logit(lam, tau, mu):
@@ -102,9 +103,7 @@ class Linear(Gauge):
         self.dimension = len(self.Q0)
         lam = np.linalg.eigvalsh(self.Q0 / max(np.abs(self.Q0).max(), np.finfo(float).tiny))
         if lam[0] <= 1e-14 * lam[-1]:
-            raise ValueError(
-                f"Q0: must be positive definite, got eigenvalues from {lam[0]:.3g} to {lam[-1]:.3g}"
-            )
+            raise ValueError(f"Q0: must be positive definite, got eigenvalues from {lam[0]:.3g} to {lam[-1]:.3g}")
 
     def __repr__(self):
         return f"Linear(d={self.dimension})"

@@ -22,6 +22,8 @@ def barrier_newton(f, x, mu, *, positive=None, simplex=False, decrement=1e-2, ma
     for _ in range(max_iter):
         gradient, hessian = derivatives()
         scale = np.concatenate([x[:n], np.ones(len(x) - n)])
+        if simplex:  # a constant gradient is invisible; without it the optimal slope is zero, not a large constant
+            gradient = gradient - (x @ gradient - mu * n)
         slope = scale * gradient - barrier
         system = scale[:, None] * hessian * scale
         factor = _factor(system, barrier)
@@ -61,10 +63,10 @@ def _factor(system, barrier):
 
 
 def soft_max(u, mu):
-    """max_theta <theta, u> + mu sum_i log theta_i over the simplex: (value, theta, Hessian), with u (n,).
+    """max_theta <theta, u> + mu sum_i log theta_i over the simplex: (value, theta, curvature), for u (n,).
 
-    At the maximum theta_i = mu / (t - u_i) for the one t > max u that makes them sum to one.
-    Lies between max u + n mu log(1/n) and max u; the gradient theta is within n mu of attaining max u.
+    At the maximum theta_i = mu / (t - u_i) for the one t > max u that makes them sum to one. theta is the gradient,
+    within n mu of attaining max u. The second derivative is ``curvature_gram`` along the axis of ones.
     """
     gap = u.max() - u
     shift = mu
@@ -75,6 +77,17 @@ def soft_max(u, mu):
             break
         shift += excess * mu / (theta @ theta)
     theta = theta / theta.sum()
-    square = theta**2
-    hessian = (np.diag(square) - np.outer(square, square) / square.sum()) / mu
-    return theta @ u + mu * np.log(theta).sum(), theta, hessian
+    return theta @ u + mu * np.log(theta).sum(), theta, theta**2 / mu
+
+
+def curvature_gram(G, w, axis):
+    """G (W - W a a^T W / (a^T W a)) G^T for G (k, n), W = diag(w), a = axis (n,): every Hessian of the package.
+
+    Written as a product X X^T, so that it stays positive semidefinite when w spans many orders of magnitude.
+    """
+    wa = w * axis
+    total = wa @ axis
+    if total > 0:
+        G = G - np.outer(G @ wa / total, axis)
+    X = G * np.sqrt(w)
+    return X @ X.T

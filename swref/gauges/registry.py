@@ -45,9 +45,7 @@ def get_gauge(gauge, **params):
     """
     if isinstance(gauge, Gauge):
         if params:
-            raise ValueError(
-                f"gauge: parameters {sorted(params)} go with a name, not with the instance {gauge!r}"
-            )
+            raise ValueError(f"gauge: parameters {sorted(params)} go with a name, not with the instance {gauge!r}")
         return gauge
     if not isinstance(gauge, str):
         hint = " (an instance, not the class)" if isinstance(gauge, type) else ""
@@ -80,9 +78,7 @@ def _entry_points():
     for point in entry_points(group=ENTRY_POINT_GROUP):
         if point.name in found and found[point.name].value != point.value:
             first = _origin(found[point.name])
-            warnings.warn(
-                f"gauge {point.name!r} of {_origin(point)} is hidden by that of {first}", stacklevel=3
-            )
+            warnings.warn(f"gauge {point.name!r} of {_origin(point)} is hidden by that of {first}", stacklevel=3)
             continue
         found[point.name] = point
     return found
@@ -99,9 +95,7 @@ def _load(point):
         )
         return None
     if not (isinstance(cls, type) and issubclass(cls, Gauge)):
-        warnings.warn(
-            f"gauge {point.name!r} of {_origin(point)} is not a subclass of swref.Gauge", stacklevel=4
-        )
+        warnings.warn(f"gauge {point.name!r} of {_origin(point)} is not a subclass of swref.Gauge", stacklevel=4)
         return None
     return cls
 

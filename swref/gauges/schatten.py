@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.optimize import brentq
 
-from .._validation import EPS, as_psd, as_symmetric, psd_eigh
-from .base import Gauge, GaugeError, SpectralGauge
+from .._validation import as_psd, as_symmetric, psd_eigh
+from .base import Gauge, GaugeError, SmoothedPhi, SpectralGauge
 from .newton import soft_max
 from .registry import register_gauge
 
@@ -80,14 +81,22 @@ class Schatten(SpectralGauge):
         return -g if self.p == 1 else super()._descent(g, weights)
 
     def _smoothed_phi(self, lam, mu):
+        ones, off = np.ones_like(lam), 1 - np.eye(len(lam))
         if self.p == 1:
-            return lam.sum(), np.ones_like(lam), np.zeros((len(lam),) * 2)
+            return SmoothedPhi(lam.sum(), ones, 0 * lam, ones, 0 * off)
         if np.isinf(self.p):
-            return soft_max(lam, mu)
+            value, q, curvature = soft_max(lam, mu)
+            return SmoothedPhi(value, q, curvature, ones, off * np.outer(q, q) / mu)
         lam = lam + mu  # away from zero the norm is smooth, and its gradient there is still in K
         norm = _power_norm(lam, self.p)
-        q = (lam / norm) ** (self.p - 1)
-        return norm, q, (self.p - 1) / norm * (np.diag((lam / norm) ** (self.p - 2)) - np.outer(q, q))
+        x = lam / norm
+        q = x ** (self.p - 1)
+        curvature = (self.p - 1) / norm * x ** (self.p - 2)
+        gap, middle = lam[:, None] - lam, 0.5 * (lam[:, None] + lam)
+        near = np.abs(gap) <= 1e-5 * middle  # there the midpoint rule is the more accurate
+        slope = (self.p - 1) / norm * (middle / norm) ** (self.p - 2)
+        divided = np.where(near, slope, (q[:, None] - q) / np.where(near, 1, gap))
+        return SmoothedPhi(norm, q, curvature, x, off * divided)
 
 
 @register_gauge("trace")
@@ -182,36 +191,41 @@ def _project_ball(u, r):
         return _project_capped(u, 1.0, np.inf)
     if r == 2:
         return u / np.linalg.norm(u)
-    # x + tau x^(r-1) = u: x decreases in tau, so |x|_r = 1 fixes tau. Bisection in log tau; Newton would be faster
-    # but the equation is neither convex nor concave in x when r < 2.
-    low, high = -60.0, 60.0
-    for _ in range(110):
-        middle = 0.5 * (low + high)
-        x = _shrink(u, top * np.exp(middle), r)
-        low, high = (middle, high) if _power_norm(x, r) > 1 else (low, middle)
-    return x
+    # The multiplier tau makes x + tau x^(r-1) = u and |x|_r = 1. In logarithms both equations are nearly linear.
+    x = np.zeros_like(u)
+    log_u = np.log(u[u > 0])
+
+    def log_norm(log_tau):
+        return np.logaddexp.reduce(r * _log_shrink(log_u, log_tau, r)) / r
+
+    high = np.log(top) + np.log(len(u)) + 1
+    x[u > 0] = np.exp(_log_shrink(log_u, brentq(log_norm, high - 80, high, xtol=1e-15), r))
+    return x / max(1.0, _power_norm(x, r))
 
 
-def _shrink(u, tau, r):
-    """Solve x + tau x^(r-1) = u for 0 <= x <= u, by bisection in each entry."""
-    low, high = np.zeros_like(u), u.copy()
-    for _ in range(80):
-        x = 0.5 * (low + high)
-        above = x + tau * x ** (r - 1) > u
-        low, high = np.where(above, low, x), np.where(above, x, high)
-    return x
+def _log_shrink(log_u, log_tau, r):
+    """y with e^y + tau e^((r-1)y) = u: Newton on a convex increasing function, from the right."""
+    y = np.minimum(log_u, (log_u - log_tau) / (r - 1))
+    for _ in range(50):
+        first, second = y, log_tau + (r - 1) * y
+        both = np.logaddexp(first, second)
+        step = (both - log_u) / (np.exp(first - both) + (r - 1) * np.exp(second - both))
+        y = y - step
+        if np.abs(step).max() <= 1e-15 * np.abs(y).max():
+            break
+    return y
 
 
 def _project_capped(u, total, cap):
-    """The point of {0 <= x <= cap, sum x <= total} nearest to u: min(max(u - tau, 0), cap) for the least tau >= 0."""
-    if np.minimum(np.maximum(u, 0), cap).sum() <= total:
-        return np.minimum(np.maximum(u, 0), cap)
-    knots = np.sort(np.concatenate([u, u - cap]))
-    knots = knots[np.isfinite(knots)]
+    """The point of {0 <= x <= cap, sum x <= total} nearest to u: min(max(u - tau, 0), cap), for the least tau >= 0."""
+    x = np.clip(u, 0, cap)
+    if x.sum() <= total:
+        return x
+    u = u - u.max()  # tau moves along; differences are all that is left, and huge u lose nothing
+    knots = np.sort(np.concatenate([u, u - (cap if np.isfinite(cap) else total)]))
     sums = np.array([np.clip(u - tau, 0, cap).sum() for tau in knots])
     right = np.flatnonzero(sums <= total)[0]
-    left = right - 1
-    if left < 0:  # cap = inf: below the first knot every entry is active
-        return u - (u.sum() - total) / len(u)
-    weight = (sums[left] - total) / (sums[left] - sums[right])
-    return np.clip(u - (knots[left] + weight * (knots[right] - knots[left])), 0, cap)
+    if right == 0:
+        return np.clip(u - knots[0], 0, cap)
+    weight = (total - sums[right]) / (sums[right - 1] - sums[right])
+    return np.clip(u - (knots[right] - weight * (knots[right] - knots[right - 1])), 0, cap)
