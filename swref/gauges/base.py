@@ -74,13 +74,9 @@ class Gauge(ABC):
         Scale: P(tC) = P(C) for t > 0. Zero on the null space of C unless the closed form says otherwise.
         From ``support``, to a duality gap of 1e-9 relative.
         """
-        scale, lam, U = psd_eigh("C", as_symmetric("C", C, self.dimension))
+        _, lam, U = psd_eigh("C", as_symmetric("C", C, self.dimension))
         keep = lam > 10 * len(lam) * EPS * lam[0]
-        if scale == 0:
-            return np.zeros_like(U)
-        U, s = U[:, keep], np.sqrt(lam[keep])
-        X = dual.descent_factor(self, U * s) / s @ U.T  # P on the range of C
-        return X + X.T - symmetrize(U @ (U.T @ X))
+        return self._multiplier(U[:, keep], np.sqrt(lam[keep]))
 
     @classmethod
     def example(cls, d):
@@ -111,21 +107,33 @@ class Gauge(ABC):
     # -- hooks: a gauge may override these to be faster or more accurate; nobody has to --------------------------
     def _descent(self, g, weights):
         """v (n, d) minimising sum_i w_i g_i.v_i + gamma(sum_i w_i v_i v_i^T) / 2, for g of order one."""
-        root = np.sqrt(weights)[:, None]
+        forces = np.sqrt(weights)[:, None] * g
         if type(self).measure_multiplier is not Gauge.measure_multiplier:
-            return -g @ self.measure_multiplier((root * g).T @ (root * g))
-        W, s = _principal_axes(root * g)
-        return -(g @ (W / s)) @ dual.descent_factor(self, W * s).T
+            return -g @ self.measure_multiplier(forces.T @ forces)
+        W, s = _principal_axes(forces)
+        return -(g @ (W / s)) @ dual.descent_factor(self, W * s).T if len(s) else np.zeros_like(g)
 
-    def _smoothed(self, S, mu):
+    def _factor_multiplier(self, R):
+        """``measure_multiplier(R^T R)`` from R (k, d): squaring would lose the small singular values."""
+        if type(self).measure_multiplier is not Gauge.measure_multiplier:
+            return self.measure_multiplier(R.T @ R)
+        return self._multiplier(*_principal_axes(R))
+
+    def _multiplier(self, W, s):
+        """P (d, d) for forces with principal axes W (d, r), orthonormal, and singular values s (r,) > 0, descending."""
+        if len(s) == 0:
+            return np.zeros((len(W), len(W)))
+        X = dual.descent_factor(self, W * s) / s @ W.T  # P, restricted to the range of C
+        return X + X.T - symmetrize(W @ (W.T @ X))
+
+    def _smoothed(self, S, mu):  # noqa: B027 - a hook, not abstract: None is an answer
         """``Smoothed`` at S, or None when only ``value`` and ``support`` are known."""
 
 
 def _principal_axes(X):
-    """(W, s): the right singular vectors (d, r) and singular values (r,) of X (n, d) above rounding."""
-    if len(X) > X.shape[1]:
-        X = np.linalg.qr(X, mode="r")
-    _, s, Wt = np.linalg.svd(X, full_matrices=False)
+    """(W, s): right singular vectors (d, r) and singular values (r,) of X (n, d), those above max(n, d) eps s[0]."""
+    R = np.linalg.qr(X, mode="r") if len(X) > X.shape[1] else X
+    _, s, Wt = np.linalg.svd(R, full_matrices=False)
     keep = s > max(X.shape) * EPS * s[0]
     return Wt[keep].T, s[keep]
 
@@ -157,47 +165,29 @@ class SpectralGauge(Gauge):
     def multiplier_values(self, s):
         """Eigenvalues p (d,) of P for forces with singular values s (d,) >= 0, descending, s[0] = 1.
 
-        Minimises sum_i s_i^2 / q_i over the diagonal part of K; p = 1/q. Entries where s = 0 are ignored.
-        Override where it is closed.
+        Minimises sum_i s_i^2 / q_i over the diagonal part of K; p = 1/q. Entries where s = 0 are ignored: null
+        directions stay at rest. Override where it is closed.
         """
         keep = s > 0
         A = dual.descent_factor(_Diagonal(self), np.diag(s)[:, keep])
         return np.append(np.diag(A) / s[keep], np.zeros(len(s) - keep.sum()))
 
-    def measure_multiplier(self, C):
-        _, lam, U = psd_eigh("C", as_symmetric("C", C, self.dimension))
-        return self._multiplier(np.sqrt(lam), U, np.sqrt(10 * len(lam) * EPS))
+    def _multiplier(self, W, s):
+        return (W * self._axes_multiplier(W, s)) @ W.T
 
-    def factor_multiplier(self, R):
-        """``measure_multiplier(R^T R)`` from R (k, d), without squaring away the small singular values of R."""
-        _, s, Wt = np.linalg.svd(R, full_matrices=R.shape[0] < R.shape[1])
-        return self._multiplier(np.pad(s, (0, R.shape[1] - len(s))), Wt.T, max(R.shape) * EPS)
-
-    def _multiplier(self, s, U, cutoff):
-        p = self._cut_multiplier_values(s, cutoff)
-        return (U * p) @ U.T
-
-    def _cut_multiplier_values(self, s, cutoff):
-        """p (d,) for s (d,) descending; zero where s <= cutoff * s[0]: null directions stay at rest."""
-        keep = s > cutoff * s[0]
-        p = np.zeros_like(s)
-        if keep.any():
-            x = np.where(keep, s / max(s[0], np.finfo(float).tiny), 0)
-            p[keep] = self.multiplier_values(x)[keep]
-        return p
+    def _axes_multiplier(self, W, s):
+        """p (r,) for singular values s (r,) > 0 out of d = len(W)."""
+        return self.multiplier_values(np.pad(s / s[0], (0, len(W) - len(s))))[: len(s)] if len(s) else s
 
     def _descent(self, g, weights):
         root = np.sqrt(weights)[:, None]
-        R = np.linalg.qr(root * g, mode="r") if len(g) > g.shape[1] else root * g
-        _, s, Wt = np.linalg.svd(R, full_matrices=False)
-        p = self._cut_multiplier_values(s, max(g.shape) * EPS)
-        keep = p > 0
-        # Columns of u are orthonormal in L^2(weights) up to eps * s[0] / s; restoring that exactly is what keeps
-        # the small directions, which p = inf amplifies, at full accuracy.
-        u = g @ (Wt[keep].T / s[keep])
-        lam, E = np.linalg.eigh(symmetrize((root * u).T @ (root * u)))
-        u = u @ ((E / np.sqrt(np.maximum(lam, EPS))) @ E.T)
-        return -(u * (p * s)[keep]) @ Wt[keep]
+        W, s = _principal_axes(root * g)
+        u = g @ (W / s)
+        # By rounding, column j of u contains eps s[i] / s[j] of each earlier column i. At p = inf, which amplifies
+        # small directions, that would show: Gram-Schmidt removes it.
+        R = np.linalg.qr(root * u, mode="r")
+        u = np.linalg.solve(R.T, u.T).T * np.sign(np.diag(R))
+        return -(u * (self._axes_multiplier(W, s) * s)) @ W.T
 
     def _smoothed_phi(self, lam, mu):
         """``SmoothedPhi`` at eigenvalues lam (d,) descending, or None."""

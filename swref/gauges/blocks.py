@@ -47,6 +47,18 @@ class _Blocks(Gauge):
             Q[b[:, None], b] = M
         return Q
 
+    def measure_multiplier(self, C):
+        parts = self._parts(as_psd("C", C, self.dimension))
+        multipliers = [g.measure_multiplier(P) for g, P in zip(self.inner, parts, strict=True)]
+        traces = np.array([np.vdot(M, P) for M, P in zip(multipliers, parts, strict=True)])
+        return self._combine(multipliers, self.scales * np.sqrt(np.maximum(traces, 0)))
+
+    def _factor_multiplier(self, R):
+        parts = [R[:, b] for b in self.blocks]
+        multipliers = [g._factor_multiplier(P) for g, P in zip(self.inner, parts, strict=True)]
+        traces = np.array([np.vdot(P @ M, P) for M, P in zip(multipliers, parts, strict=True)])
+        return self._combine(multipliers, self.scales * np.sqrt(np.maximum(traces, 0)))
+
     def _smoothed_parts(self, S, mu):
         """Each block's ``Smoothed`` divided by its squared scale, with Q embedded; None if an inner gauge has none."""
         embedded = []
@@ -68,11 +80,11 @@ class _Blocks(Gauge):
         """For each block: its own LMO field with the learning rate eta applied, and eta times its dual norm."""
         fields, norms = [], []
         for inner, b, eta in zip(self.inner, self.blocks, self.scales, strict=True):
-            part = g[:, b]
-            scale = np.abs(part).max()
-            field = scale * inner._descent(part / scale, weights) if scale else np.zeros_like(part)
-            fields.append(eta**2 * field)
-            norms.append(eta * np.sqrt(max(-(weights[:, None] * part * field).sum(), 0)))
+            scale = float(np.abs(g[:, b]).max()) or 1.0  # one block may be far smaller than another
+            part = g[:, b] / scale
+            field = inner._descent(part, weights)
+            fields.append(eta**2 * scale * field)
+            norms.append(eta * scale * np.sqrt(max(-(weights[:, None] * part * field).sum(), 0)))
         return fields, np.array(norms)
 
     def _join(self, fields):
@@ -98,10 +110,8 @@ class BlockSum(_Blocks):
         parts = self._parts(as_psd("S", S, self.dimension))
         return self._assemble([g.support(P) / e**2 for g, P, e in zip(self.inner, parts, self.scales, strict=True)])
 
-    def measure_multiplier(self, C):
-        parts = self._parts(as_psd("C", C, self.dimension))
-        triples = zip(self.inner, parts, self.scales, strict=True)
-        return self._assemble([e**2 * g.measure_multiplier(P) for g, P, e in triples])
+    def _combine(self, multipliers, norms):
+        return self._assemble([eta**2 * M for eta, M in zip(self.scales, multipliers, strict=True)])
 
     def _descent(self, g, weights):
         return self._join(self._block_descents(g, weights)[0])
@@ -131,12 +141,8 @@ class BlockMax(_Blocks):
         zeros[active] = self.inner[active].support(self._parts(S)[active]) / self.scales[active] ** 2
         return self._assemble(zeros)
 
-    def measure_multiplier(self, C):
-        parts = self._parts(as_psd("C", C, self.dimension))
-        multipliers = [g.measure_multiplier(P) for g, P in zip(self.inner, parts, strict=True)]
-        pairs = zip(multipliers, parts, self.scales, strict=True)
-        norms = np.array([eta * np.sqrt(max(np.vdot(M, P), 0)) for M, P, eta in pairs])
-        return self._assemble([f * M for f, M in zip(self._common_clock(norms), multipliers, strict=True)])
+    def _combine(self, multipliers, norms):
+        return self._assemble([c * M for c, M in zip(self._common_clock(norms), multipliers, strict=True)])
 
     def _descent(self, g, weights):
         fields, norms = self._block_descents(g, weights)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .._validation import as_array, as_psd, check_positive
+from .._validation import as_array, as_psd, check_positive, symmetrize
 from .base import Gauge, Smoothed
 from .newton import curvature_gram, soft_max
 
@@ -87,6 +87,9 @@ class Multiple(Gauge):
     def measure_multiplier(self, C):
         return self.gauge.measure_multiplier(C) / self.factor
 
+    def _factor_multiplier(self, R):
+        return self.gauge._factor_multiplier(R) / self.factor
+
     def _descent(self, g, weights):
         return self.gauge._descent(g, weights) / self.factor
 
@@ -116,10 +119,13 @@ class Congruence(Gauge):
         return f"{self.gauge!r}.congruence(A{list(self.A.shape)})"
 
     def value(self, S):
-        return self.gauge.value(self.A.T @ as_psd("S", S, self.dimension) @ self.A)
+        return self.gauge.value(self._seen(S))
 
     def support(self, S):
-        return self.A @ self.gauge.support(self.A.T @ as_psd("S", S, self.dimension) @ self.A) @ self.A.T
+        return symmetrize(self.A @ self.gauge.support(self._seen(S)) @ self.A.T)
+
+    def _seen(self, S):
+        return symmetrize(self.A.T @ as_psd("S", S, self.dimension) @ self.A)
 
     def _smoothed(self, S, mu):
         part = self.gauge._smoothed(self.A.T @ S @ self.A, mu)

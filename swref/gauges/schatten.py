@@ -67,13 +67,11 @@ class Schatten(SpectralGauge):
         lam, U = np.linalg.eigh(A)
         return (U * _project_ball(np.maximum(lam, 0), self.conjugate)) @ U.T
 
-    def measure_multiplier(self, C):
-        """(|C^{1/2}|_{S_q})^{2-q} C^{(q-2)/2} on the range of C; the identity at p = 1."""
-        if self.p == 1:
-            return np.eye(len(as_psd("C", C)))
-        return super().measure_multiplier(C)
+    def _multiplier(self, W, s):
+        return np.eye(len(W)) if self.p == 1 else super()._multiplier(W, s)
 
     def multiplier_values(self, s):
+        """(|s|_q / s)^(2-q): P = |C^{1/2}|_{S_q}^{2-q} C^{(q-2)/2} on the range of C, and the identity at p = 1."""
         q = _dual_exponent(self.p)
         return (_power_norm(s, q) / np.where(s > 0, s, 1)) ** (2 - q)
 
