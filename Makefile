@@ -2,7 +2,7 @@
 # make test    everything that must hold: lint, layers, unit tests, every notebook, a strict book build
 # make lab     JupyterLab on the chapters
 # make bench   the benchmarks against their peers
-# make macros the mathematics macros of _config.yml into every notebook, for JupyterLab
+# make macros  copy the mathematics macros of _config.yml into every notebook, for JupyterLab
 # make lock    requirements.txt anew from pyproject.toml (needs uv)
 # make clean   remove builds and caches, keep .venv
 #
@@ -41,12 +41,15 @@ $(VENV)/.stamp: requirements.txt
 	@$(PYTHON) -m venv $(VENV)
 	@PYTHONUNBUFFERED=1 $(VENV)/bin/python -m pip install --disable-pip-version-check --progress-bar off -r requirements.txt \
 	  | grep --line-buffered -oE '^(Collecting [^ ]+|Installing collected packages|Building wheels)'
-	@mkdir -p .cache/ipython/profile_default
-	@echo 'c.IPKernelApp.log_level = "ERROR"' > .cache/ipython/profile_default/ipython_kernel_config.py
 	@touch $@
 
+IPYTHON_CONFIG := .cache/ipython/profile_default/ipython_kernel_config.py
+$(IPYTHON_CONFIG):
+	@mkdir -p $(dir $@)
+	@echo 'c.IPKernelApp.log_level = "ERROR"' > $@
+
 # Sphinx forgets the warnings of pages it read in an earlier, failed run: after one, it must read everything again.
-book: setup
+book: setup $(IPYTHON_CONFIG)
 	@if [ -e _build/.unfinished ]; then rm -rf _build/.doctrees; fi
 	@mkdir -p _build && touch _build/.unfinished
 	@jupyter-book build . -W -n --keep-going
@@ -58,7 +61,7 @@ lint: setup
 	ruff format --check
 	lint-imports
 
-test: lint
+test: lint $(IPYTHON_CONFIG)
 	pytest -n 2
 	$(if $(NOTEBOOKS),pytest --nbval-lax -n 2 --dist loadscope book,@echo "no notebooks yet")
 	rm -rf _build/.doctrees
