@@ -21,6 +21,7 @@ NOTEBOOKS := $(wildcard book/*.ipynb)
 export NUMBA_CACHE_DIR ?= $(CURDIR)/.cache/numba
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
+PATH_BEFORE := $(PATH)
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 unexport PYTHONPATH
 
@@ -32,6 +33,7 @@ help:
 
 setup: $(VENV)/.stamp
 
+$(VENV)/.stamp: export PATH := $(PATH_BEFORE)
 $(VENV)/.stamp: requirements.txt
 	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) not found: install Python 3.11, 3.12 or 3.13, or say make PYTHON=/path/to/python3" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { echo "make: $(PYTHON) is $$($(PYTHON) -V 2>&1), but 3.11, 3.12 or 3.13 is needed: make PYTHON=/path/to/python3" >&2; exit 1; }

@@ -63,9 +63,7 @@ def segments(start, end, color="ink", size=1.0, weight=None):
 def curve(xy, color="ink", size=1.5, closed=False, fill=False, dash=False):
     """The polyline through the rows of xy (n, 2), `size` pixels wide; `fill` tints its inside."""
     xy = _coordinates("xy", xy)
-    return Layer(
-        "curve", xy, _color(color), check_positive("size", size), None, bool(closed), bool(fill), bool(dash)
-    )
+    return Layer("curve", xy, _color(color), check_positive("size", size), None, bool(closed), bool(fill), bool(dash))
 
 
 def ellipse(center, shape, color="ink", size=1.5, fill=False, dash=False):
@@ -118,9 +116,7 @@ class Explore(anywidget.AnyWidget):
 
     _esm = _ESM
 
-    def __init__(
-        self, fn, *, limits=None, axes=None, start=None, size=(560, 380), description="Picture.", **grids
-    ):
+    def __init__(self, fn, *, limits=None, axes=None, start=None, size=(560, 380), description="Picture.", **grids):
         if not callable(fn):
             raise ValueError(f"fn: must be a function of the slider values, got {fn!r}")
         if not grids:

@@ -264,8 +264,6 @@ def test_layers_copy_what_they_are_given():
 
 
 def test_importing_swref_does_not_import_widgets():
-    code = (
-        "import sys, swref; print([m for m in ('anywidget', 'ipywidgets', 'matplotlib') if m in sys.modules])"
-    )
+    code = "import sys, swref; print([m for m in ('anywidget', 'ipywidgets', 'matplotlib') if m in sys.modules])"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
