@@ -33,6 +33,24 @@ def column_c_transform(C, f):
 
 
 @njit(cache=True)
+def edges_below(C, f, g, threshold):
+    """(rows, columns) of the cells with C_ij - f_i - g_j <= threshold, for C (n, m)."""
+    n, m = C.shape
+    count = 0
+    for i in range(n):
+        for j in range(m):
+            count += C[i, j] - f[i] - g[j] <= threshold
+    rows, columns = np.empty(count, np.int64), np.empty(count, np.int64)
+    k = 0
+    for i in range(n):
+        for j in range(m):
+            if C[i, j] - f[i] - g[j] <= threshold:
+                rows[k], columns[k] = i, j
+                k += 1
+    return rows, columns
+
+
+@njit(cache=True)
 def plan_entries(P, capacity):
     """(rows, columns, masses) of the nonzero entries of a dense plan P (n, m) that has at most ``capacity``."""
     rows, columns = np.empty(capacity, np.int64), np.empty(capacity, np.int64)

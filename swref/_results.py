@@ -49,11 +49,9 @@ class Result:
         return ""
 
     def _repr_html_(self):
-        cells = "".join(
-            f"<tr><th style='text-align:left'>{html.escape(k)}</th><td style='text-align:left'>{html.escape(v)}</td></tr>"
-            for k, v in self._rows().items()
-        )
-        table = f"<table><caption>{type(self).__name__}</caption>{cells}</table>"
+        rows = [(html.escape(name), html.escape(value)) for name, value in self._rows().items()]
+        cells = "".join(f"<tr><th>{name}</th><td>{value}</td></tr>" for name, value in rows)
+        table = f"<table style='text-align:left'><caption>{type(self).__name__}</caption>{cells}</table>"
         return f"<div style='display:flex;gap:1em;align-items:center'>{table}{self._picture()}</div>"
 
 

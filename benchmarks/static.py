@@ -1,0 +1,206 @@
+"""How fast is ``swref.transport``? Every line compares it with a peer in the same run; seconds are medians.
+
+    python benchmarks/static.py            # all sections, about ten minutes
+    python benchmarks/static.py conic      # one of: conic, emd, agreement, plugin, high, memory, import
+
+conic      the full-coupling conic program in CVXPY (Clarabel), n = 200, d = 2, the same clouds
+emd        in units of one ``ot.emd2`` on the same clouds with its cost matrix ready
+agreement  worst relative difference to CVXPY over random small problems and all gauges
+plugin     a gauge known by ``value`` and ``support`` only, against the built-in one
+high       d = 50 at gap 1e-4
+memory     peak resident memory at n = 2000
+import     seconds for a warm ``import swref``, and what it must not import
+"""
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import resource
+import subprocess
+import sys
+import time
+
+import cvxpy as cp
+import numpy as np
+import ot
+
+import swref
+
+SCHATTEN_2 = swref.get_gauge("schatten", p=2)
+OPERATOR = swref.get_gauge("operator")
+
+
+class TwoFunctions(swref.Gauge):
+    """A gauge stripped to the plugin contract."""
+
+    def __init__(self, gauge):
+        self.gauge = gauge
+
+    def value(self, S):
+        return self.gauge.value(S)
+
+    def support(self, S):
+        return self.gauge.support(S)
+
+
+def clouds(n, d, seed):
+    """Two Gaussian clouds (n, d), the second sheared by a random matrix; both centred, so nothing is free."""
+    rng = np.random.default_rng(seed)
+    x, y = rng.standard_normal((n, d)), rng.standard_normal((n, d)) @ rng.standard_normal((d, d)) / np.sqrt(d)
+    return x - x.mean(0), y - y.mean(0)
+
+
+def median_seconds(call, repeats):
+    seconds = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        result = call()
+        seconds.append(time.perf_counter() - start)
+    return np.median(seconds), result
+
+
+def conic_gauges(S, kind):
+    """The same gauges as CVXPY atoms of a symmetric expression S."""
+    return {
+        "trace": cp.trace,
+        "schatten 2": lambda S: cp.norm(S, "fro"),
+        "operator": cp.lambda_max,
+        "kyfan 2": lambda S: cp.lambda_sum_largest(S, 2),
+        "operator + trace": lambda S: cp.lambda_max(S) + cp.trace(S),
+    }[kind](S)
+
+
+def conic_program(x, y, kind):
+    """min over couplings of gamma(moment): n * m variables, no certificate beyond the solver's tolerance."""
+    n, m, d = len(x), len(y), x.shape[1]
+    plan = cp.Variable(n * m, nonneg=True)
+    D = (y[None, :] - x[:, None]).reshape(-1, d)
+    S = cp.Variable((d, d), symmetric=True)
+    rows, columns = np.repeat(np.arange(n), m), np.tile(np.arange(m), n)
+    incidence = np.zeros((n + m, n * m))
+    incidence[rows, np.arange(n * m)] = incidence[n + columns, np.arange(n * m)] = 1
+    constraints = [incidence @ plan == np.concatenate([np.full(n, 1 / n), np.full(m, 1 / m)])]
+    constraints += [S[i, j] == (D[:, i] * D[:, j]) @ plan for i in range(d) for j in range(i, d)]
+    problem = cp.Problem(cp.Minimize(conic_gauges(S, kind)), constraints)
+    problem.solve(solver=cp.CLARABEL)
+    return problem.value
+
+
+def section_conic():
+    print("n = 200, d = 2, gap 1e-6, against the conic program in CVXPY")
+    swref.transport(*clouds(10, 2, 0), OPERATOR)
+    for kind, gauge in (("schatten 2", SCHATTEN_2), ("operator", OPERATOR)):
+        ratios = []
+        for seed in range(3):
+            x, y = clouds(200, 2, seed)
+            ours, result = median_seconds(lambda x=x, y=y, g=gauge: swref.transport(x, y, g), 5)
+            theirs, value = median_seconds(lambda x=x, y=y, k=kind: conic_program(x, y, k), 1)
+            ratios.append(theirs / ours)
+            print(
+                f"  {kind:11} seed {seed}: swref {ours:.3f} s ({result.iterations} calls), CVXPY {theirs:.2f} s, "
+                f"{theirs / ours:.0f} x; relative difference {abs(value / result.upper_bound - 1):.1e}"
+            )
+        print(f"  {kind:11} median {np.median(ratios):.0f} x")
+
+
+def section_emd():
+    print("in units of one ot.emd2 with its cost matrix ready")
+    cases = [
+        (1500, 2, SCHATTEN_2, 1e-6),
+        (1500, 2, OPERATOR, 1e-6),
+        (500, 10, SCHATTEN_2, 1e-5),
+        (500, 10, OPERATOR, 1e-5),
+    ]
+    for n, d, gauge, tol in cases:
+        units = []
+        for seed in range(3):
+            x, y = clouds(n, d, seed)
+            C = ot.dist(x, y)
+            uniform = np.full(n, 1 / n)
+            floor, _ = median_seconds(lambda a=uniform, C=C: ot.emd2(a, a, C, numItermax=10**8), 5)
+            ours, result = median_seconds(lambda x=x, y=y, g=gauge, t=tol: swref.transport(x, y, g, tol=t), 1)
+            units.append(ours / floor)
+            print(
+                f"  n = {n}, d = {d}, {gauge}, gap {tol:.0e}, seed {seed}: {ours:.2f} s = {units[-1]:.1f} emd2 "
+                f"({floor * 1e3:.0f} ms each), {result.iterations} calls"
+            )
+        print(f"  n = {n}, d = {d}, {gauge}: median {np.median(units):.1f} emd2")
+
+
+def section_agreement():
+    kinds = {
+        "trace": swref.get_gauge("trace"),
+        "schatten 2": SCHATTEN_2,
+        "operator": OPERATOR,
+        "kyfan 2": swref.get_gauge("kyfan", k=2),
+        "operator + trace": OPERATOR + swref.get_gauge("trace"),
+    }
+    print("worst relative difference to CVXPY over 10 random problems (n = 12, m = 9, d = 2 to 4)")
+    for kind, gauge in kinds.items():
+        worst = 0.0
+        for seed in range(10):
+            d = 2 + seed % 3
+            x, y = clouds(12, d, seed)
+            value = conic_program(x, y[:9], kind)
+            worst = max(worst, abs(value / swref.transport(x, y[:9], gauge, tol=1e-8).upper_bound - 1))
+        print(f"  {kind:17} {worst:.1e}")
+
+
+def section_plugin():
+    print("a two-function plugin against the built-in gauge, gap 1e-6")
+    for n, d in ((200, 3), (100, 10), (60, 20)):
+        for name, gauge in (("schatten 2", SCHATTEN_2), ("operator", OPERATOR)):
+            x, y = clouds(n, d, 0)
+            plugin, p = median_seconds(lambda x=x, y=y, g=gauge: swref.transport(x, y, TwoFunctions(g)), 1)
+            builtin, b = median_seconds(lambda x=x, y=y, g=gauge: swref.transport(x, y, g), 1)
+            print(
+                f"  n = {n}, d = {d:2}, {name:10}: plugin {plugin:.2f} s, {p.iterations} calls; "
+                f"built in {builtin:.2f} s, {b.iterations} calls; difference {abs(p.upper_bound / b.upper_bound - 1):.1e}"
+            )
+
+
+def section_high():
+    print("d = 50, gap 1e-4")
+    for n, gauge in ((200, SCHATTEN_2), (200, OPERATOR)):
+        x, y = clouds(n, 50, 0)
+        floor, _ = median_seconds(lambda x=x, y=y: ot.emd2([], [], ot.dist(x, y), numItermax=10**8), 3)
+        ours, result = median_seconds(lambda x=x, y=y, g=gauge: swref.transport(x, y, g, tol=1e-4), 1)
+        print(
+            f"  n = {n}, {gauge}: {ours:.1f} s, {result.iterations} calls, gap {result.relative_gap:.1e}; "
+            f"one emd2 {floor * 1e3:.0f} ms"
+        )
+
+
+def section_memory():
+    x, y = clouds(2000, 2, 0)
+    C = ot.dist(x, y)
+    uniform = np.full(len(x), 1 / len(x))
+    ot.emd(uniform, uniform, C, numItermax=10**8)
+    peer = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    result = swref.transport(x, y, OPERATOR)
+    ours = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(
+        f"n = 2000, d = 2, operator: peak {ours:.0f} MiB after {peer:.0f} MiB for one ot.emd; plan {result.plan.nnz} entries"
+    )
+
+
+def section_import():
+    code = "import time; t = time.perf_counter(); import swref, sys; print(time.perf_counter() - t); "
+    code += "print([m for m in ('matplotlib', 'ipywidgets', 'cvxpy', 'ot') if m in sys.modules])"
+    runs = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True) for _ in range(4)]
+    times = [float(run.stdout.split()[0]) for run in runs[1:]]
+    print(
+        f"warm import swref: median {np.median(times):.2f} s; heavy modules imported: {runs[-1].stdout.split(maxsplit=1)[1]}"
+    )
+
+
+SECTIONS = {name.removeprefix("section_"): f for name, f in list(globals().items()) if name.startswith("section_")}
+
+if __name__ == "__main__":
+    wanted = sys.argv[1:] or list(SECTIONS)
+    if unknown := set(wanted) - set(SECTIONS):
+        sys.exit(f"unknown section {', '.join(sorted(unknown))}; known: {', '.join(SECTIONS)}")
+    for name in wanted:
+        SECTIONS[name]()
