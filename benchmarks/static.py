@@ -157,7 +157,7 @@ def section_plugin():
             builtin, b = median_seconds(lambda x=x, y=y, g=gauge: swref.transport(x, y, g), 1)
             print(
                 f"  n = {n}, d = {d:2}, {name:10}: plugin {plugin:.2f} s, {p.iterations} calls; "
-                f"built in {builtin:.2f} s, {b.iterations} calls; difference {abs(p.upper_bound / b.upper_bound - 1):.1e}"
+                f"built in {builtin:.2f} s, {b.iterations} calls; apart {abs(p.upper_bound / b.upper_bound - 1):.0e}"
             )
 
 
@@ -181,9 +181,7 @@ def section_memory():
     peer = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     result = swref.transport(x, y, OPERATOR)
     ours = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(
-        f"n = 2000, d = 2, operator: peak {ours:.0f} MiB after {peer:.0f} MiB for one ot.emd; plan {result.plan.nnz} entries"
-    )
+    print(f"n = 2000, d = 2, operator: peak {ours:.0f} MiB, one ot.emd {peer:.0f} MiB; plan {result.plan.nnz} entries")
 
 
 def section_import():
@@ -191,9 +189,8 @@ def section_import():
     code += "print([m for m in ('matplotlib', 'ipywidgets', 'cvxpy', 'ot') if m in sys.modules])"
     runs = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True) for _ in range(4)]
     times = [float(run.stdout.split()[0]) for run in runs[1:]]
-    print(
-        f"warm import swref: median {np.median(times):.2f} s; heavy modules imported: {runs[-1].stdout.split(maxsplit=1)[1]}"
-    )
+    heavy = runs[-1].stdout.split(maxsplit=1)[1]
+    print(f"warm import swref: median {np.median(times):.2f} s; heavy modules it imports: {heavy}")
 
 
 SECTIONS = {name.removeprefix("section_"): f for name, f in list(globals().items()) if name.startswith("section_")}

@@ -70,7 +70,8 @@ def transport(x, y, gauge, a=None, b=None, *, tol=1e-6, max_iter=1000, strict=Tr
     moment = displacement_moment(x1, y1, small)
     fields = scaled_back(solution, scale, gauge.value(moment), moment)
     f, g = oracle.potentials(solution.metric, *solution.lower_handle[3:])
-    f, g = _extend_potentials(x, y, i, j, f * scale * scale, g * scale * scale, solution.metric)
+    with np.errstate(over="ignore", under="ignore"):
+        f, g = _extend_potentials(x, y, i, j, f * scale * scale, g * scale * scale, solution.metric)
     plan = sp.csr_matrix((small.data, (i[small.row], j[small.col])), shape=(len(x), len(y)))
     return finish(TransportResult(**fields, plan=plan, potentials=(f, g), _points=(x, y)), tol, strict)
 

@@ -12,7 +12,7 @@ from .gauges.newton import barrier_newton, curvature_gram, soft_max
 LOOSENESS = 0.5  # the queried Q is central to this fraction of the gap
 HULL_ACCURACY = 0.1  # a two-function gauge is replaced by the hull of its supports, to this fraction of the gap
 TRUST_FLOOR, TRUST_FACTOR = 0.35, 0.7  # in-out stabilisation: least weight of the new query, and its rate of change
-PATIENCE = 60  # oracle calls without progress, beyond dim K, before the status is "stalled"
+PATIENCE = 60  # plus dim K: oracle calls in which the gap must fall by a tenth, or the status is "stalled"
 
 
 class NotConverged(RuntimeError):
@@ -53,7 +53,7 @@ def solve(oracle, gauge, *, tol, max_iter, slack=0.0, report=None):
     master = _Master(gauge, oracle.dimension)
     query = master.start()
     lower, metric, lower_handle = -np.inf, None, None
-    history, status, trust, stuck = [], "max_iter", 1.0, 0
+    history, status, trust = [], "max_iter", 1.0
     patience = PATIENCE + oracle.dimension * (oracle.dimension + 1) // 2
     try:
         for _ in range(max_iter):
@@ -65,14 +65,13 @@ def solve(oracle, gauge, *, tol, max_iter, slack=0.0, report=None):
             if not master.upper <= lower + tol * master.upper + slack:
                 central = master.solve(master.upper - lower)
             gap = master.upper - lower
-            stuck = stuck + 1 if history and gap > (1 - 1e-6) * (history[-1][1] - history[-1][0]) else 0
             history.append((lower, master.upper))
             if report is not None:
                 report(lower, master.upper)
             if gap <= tol * master.upper + slack:
                 status = "converged"
                 break
-            if stuck > patience:
+            if len(history) > patience and gap > 0.9 * (history[-1 - patience][1] - history[-1 - patience][0]):
                 status = "stalled"
                 break
             trust = min(1.0, trust / TRUST_FACTOR) if better else max(TRUST_FLOOR, TRUST_FACTOR * trust)
