@@ -98,7 +98,7 @@ def conic_value(x, y, a, b, gauge):
     D = y[None] - x[:, None]
     S = sum(cp.multiply(plan[i, j], np.outer(D[i, j], D[i, j])) for i in range(len(x)) for j in range(len(y)))
     problem = cp.Problem(cp.Minimize(gauge(S, cp)), [cp.sum(plan, 1) == a, cp.sum(plan, 0) == b])
-    return problem.solve(solver=cp.CLARABEL, tol_gap_abs=1e-9, tol_gap_rel=1e-9, tol_feas=1e-9)
+    return problem.solve(solver=cp.CLARABEL)
 
 
 CONIC = {
