@@ -4,7 +4,7 @@ import numpy as np
 
 from ._validation import as_array, as_weights, check_dimension
 from .gauges import get_gauge
-from .measures import second_moment, unit_scale
+from .measures import unit_scale
 
 
 def lmo(G, gauge):
@@ -36,7 +36,7 @@ def tangent_norm(V, gauge, weights=None):
     weights, gauge = as_weights("weights", weights, len(V)), get_gauge(gauge)
     check_dimension(gauge, V.shape[1])
     scale, V = unit_scale(V)
-    return float(scale * np.sqrt(gauge.value(second_moment(V, weights))))
+    return float(scale * gauge._norm(V, weights))
 
 
 def dual_norm(g, gauge, weights=None):

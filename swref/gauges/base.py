@@ -113,6 +113,10 @@ class Gauge(ABC):
         W, s = _principal_axes(forces)
         return -(g @ (W / s)) @ dual.descent_factor(self, W * s).T if len(s) else np.zeros_like(g)
 
+    def _norm(self, v, weights):
+        """gamma(sum_i w_i v_i v_i^T)^(1/2) for v (n, d) of order one."""
+        return np.sqrt(self.value(symmetrize((v * weights[:, None]).T @ v)))
+
     def _factor_multiplier(self, R):
         """``measure_multiplier(R^T R)`` from R (k, d): squaring would lose the small singular values."""
         if type(self).measure_multiplier is not Gauge.measure_multiplier:

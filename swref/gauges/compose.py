@@ -87,6 +87,9 @@ class Multiple(Gauge):
     def measure_multiplier(self, C):
         return self.gauge.measure_multiplier(C) / self.factor
 
+    def _norm(self, v, weights):
+        return np.sqrt(self.factor) * self.gauge._norm(v, weights)
+
     def _factor_multiplier(self, R):
         return self.gauge._factor_multiplier(R) / self.factor
 

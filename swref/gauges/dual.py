@@ -23,9 +23,10 @@ class _Search:
         self.halved, self.waited = np.inf, 0
 
     def report(self, gap, candidate):
-        self.gap, self.waited = abs(gap), self.waited + 1
-        if self.gap < self.best:
-            self.best, self.candidate = self.gap, candidate
+        self.gap = min(abs(gap), 10 * self.gap)  # a jump up tells of one bad candidate: do not start again
+        self.waited += 1
+        if abs(gap) < self.best:
+            self.best, self.candidate = abs(gap), candidate
         if self.best < 0.5 * self.halved:
             self.halved, self.waited = self.best, 0
 
@@ -34,7 +35,9 @@ class _Search:
         return self.best > self.target and self.waited < (100 if self.best > TOLERANCE else 10)
 
     def barrier(self, terms):
-        return self.looseness * min(max(self.gap, self.target), 1.0) / terms
+        """The barrier weight at which ``terms`` barriers cost a fraction ``looseness`` of the gap."""
+        self.gap = min(max(self.gap, self.target), 1.0)
+        return self.looseness * self.gap / terms
 
     def result(self):
         if self.best > TOLERANCE:
@@ -76,24 +79,28 @@ def descent_factor(gauge, R):
         gaps = [1 - p**2 / (unit * v) for p, v in zip(pairings, values, strict=True)]
         k = int(np.argmin(gaps))
         search.report(gaps[k], candidates[k] * (pairings[k] / values[k]))
-        atoms, q = _prune(atoms, q, R)
+        atoms, q = _prune(atoms, q, T, R, search.gap)
         atoms += [gauge.support(V) for V in velocities]
-        q = np.append(0.95 * q, np.full(len(velocities), 0.05 / len(velocities)))
+        share = min(0.05, np.sqrt(search.gap))
+        q = np.append((1 - share) * q, np.full(len(velocities), share / len(velocities)))
     return search.result() * scale
 
 
-def _prune(atoms, q, R):
-    """Drop atoms without weight, and light ones once there are more than an optimum needs; keep R covered.
+def _prune(atoms, q, T, R, gap):
+    """Drop atoms that together move B by less than the gap, and those without weight that R does not need.
 
-    They cost time, and they add directions in which B is too small to be inverted.
+    The leverage q_j tr(B^{-1} Q_j) compares an atom to B in its own directions: where B is small, the atoms that matter
+    have small weights. Weights that vanish serve only directions that R does not have, where B cannot be inverted.
     """
-    many = len(q) > 5 + len(R) * (len(R) + 1) // 2
-    for cutoff in (1e-2 / len(q) if many else 0.0, 1e-9 * q.max()):
-        keep = q > max(cutoff, 1e-9 * q.max())
+    leverage = q * np.tensordot(T, np.linalg.inv(np.tensordot(q, T, 1)), 2)
+    order = np.argsort(leverage)
+    useful = np.empty(len(q), dtype=bool)
+    useful[order] = np.cumsum(leverage[order]) > 0.1 * gap
+    for keep in (useful & (q > 1e-9 * q.max()), useful):
         kept = [Q for Q, k in zip(atoms, keep, strict=True) if k]
         if _missed(kept, R) is None:
-            return kept, q[keep] / q[keep].sum()
-    return atoms, q / q.sum()
+            break
+    return kept, q[keep] / q[keep].sum()
 
 
 def _inverse_trace(T, X, unit):

@@ -38,7 +38,7 @@ def list_gauges():
     return sorted({*_registered, *_entry_points()})
 
 
-def get_gauge(gauge, **params):
+def get_gauge(gauge, /, **params):
     """The gauge with this name and these parameters; a Gauge instance passes through.
 
     Raises ValueError for an unknown name (with the nearest known ones), bad parameters, or anything else.

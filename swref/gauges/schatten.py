@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import brentq
 
-from .._validation import as_psd, as_symmetric, psd_eigh
+from .._validation import EPS, as_psd, as_symmetric, psd_eigh
 from .base import Gauge, GaugeError, SmoothedPhi, SpectralGauge
 from .newton import soft_max
 from .registry import register_gauge
@@ -139,8 +139,12 @@ class RootSchatten(Gauge):
         object.__setattr__(self, "p", p)
 
     def value(self, S):
+        """(sum_i lambda_i^p)^(1/p); eigenvalues up to 10 d eps lambda_1 are rounding, which this power amplifies: zero."""
         scale, lam, _ = psd_eigh("S", as_symmetric("S", S))
-        return float(scale * _power_norm(lam, self.p))
+        return float(scale * _power_norm(np.where(lam > 10 * len(lam) * EPS * lam[0], lam, 0), self.p))
+
+    def _norm(self, v, weights):
+        return _power_norm(np.linalg.svd(np.sqrt(weights)[:, None] * v, compute_uv=False), 2 * self.p)
 
     def support(self, S):
         raise GaugeError(
