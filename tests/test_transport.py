@@ -321,6 +321,16 @@ def test_the_oracle_value_is_the_transport_cost_in_its_metric():
         assert np.vdot(R @ R.T, moment) == pytest.approx(expected, rel=1e-11)
 
 
+@pytest.mark.parametrize("gauge", [OPERATOR, FROBENIUS], ids=repr)
+def test_dropping_negligible_plans_keeps_the_marginals(gauge):
+    x, y = clouds(30, 25, 4)
+    for tol in (0.3, 0.1, 1e-2):
+        result = swref.transport(x, y, gauge, tol=tol)
+        np.testing.assert_allclose(result.plan.sum(1), 1 / 30, rtol=1e-12)
+        np.testing.assert_allclose(result.plan.sum(0), 1 / 25, rtol=1e-12)
+        assert result.relative_gap <= tol
+
+
 def test_displacement_moves_at_constant_speed():
     x, y = clouds(12, 12, 2)
     for gauge in (FROBENIUS, OPERATOR):
