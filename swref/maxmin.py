@@ -8,7 +8,7 @@ from ._validation import symmetrize
 from .gauges.base import Smoothed
 from .gauges.newton import barrier_newton, curvature_gram, soft_max
 
-# Measured on clouds and Gaussians, d = 2 to 50; see benchmarks/static.py.
+# Chosen by oracle calls on random clouds, d = 2 to 20; the counts are printed by benchmarks/static.py.
 LOOSENESS = 0.5  # the queried Q is central to this fraction of the gap
 HULL_ACCURACY = 0.1  # a two-function gauge is replaced by the hull of its supports, to this fraction of the gap
 TRUST_FLOOR, TRUST_FACTOR = 0.35, 0.7  # in-out stabilisation: least weight of the new query, and its rate of change
