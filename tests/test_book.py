@@ -1,5 +1,6 @@
 """The notebooks and the table of contents, as files."""
 
+import importlib.util
 import re
 import runpy
 from pathlib import Path
@@ -13,6 +14,14 @@ import swref
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "book").glob("**/*.ipynb"))
 NOTEBOOKS = [p for p in NOTEBOOKS if ".ipynb_checkpoints" not in p.parts]
+
+
+def extension():
+    """The book's own Sphinx extension, as a fresh module."""
+    spec = importlib.util.spec_from_file_location("swref_book", ROOT / "book" / "_ext" / "swref_book.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def pages():
@@ -77,6 +86,25 @@ def test_notebook_runs_on_any_python_kernel(path):
 def test_every_public_name_is_on_the_api_page():
     listed = set(re.findall(r"\w+", (ROOT / "book" / "api.md").read_text(encoding="utf-8")))
     assert set(swref.__all__) <= listed
+
+
+@pytest.mark.parametrize("changed", ["swref/maxmin.py", "swref/gauges/base.py", "swref/widgets.js", "requirements.txt"])
+def test_outputs_of_another_swref_are_not_reused(changed, tmp_path, monkeypatch):
+    for name in ("swref/maxmin.py", "swref/gauges/base.py", "swref/widgets.js", "requirements.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("x = 1\n")
+    book = extension()
+    monkeypatch.setattr(book, "ROOT", tmp_path)
+    before = book.fingerprint()
+    assert book.fingerprint() == before
+    (tmp_path / changed).write_text("x = 2\n")
+    assert book.fingerprint() != before
+
+
+def test_formulas_in_docstrings_are_not_markup():
+    lines = ["|A - A^T| is at most c*_ of ``x|y*`` and sum_i w_i.", "    code = 2 * x_"]
+    extension().escape_docstring(None, "function", "f", None, None, lines)
+    assert lines == [r"\|A - A^T\| is at most c\*\_ of ``x|y*`` and sum_i w_i.", "    code = 2 * x_"]
 
 
 def test_nothing_is_fetched_from_the_network():

@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 MATHJAX = "tex-chtml.js"
 # What tex-chtml.js can ask for: 1 MB of fonts and TeX packages. The speech engine (4 MB) stays behind.
 MATHJAX_PARTS = (MATHJAX, "output/chtml/fonts", "input/tex/extensions")
+WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
 log = logging.getLogger(__name__)
 
 
@@ -72,10 +73,7 @@ def execute_ahead(app):
 def drop_widget_state(app, pagename, templatename, context, doctree):
     """Leave out the notebooks' widget state: Explore's static form does not read it."""
     scripts = context.get("script_files", [])
-    context["script_files"] = [s for s in scripts if getattr(s, "attributes", {}).get("type") != _STATE]
-
-
-_STATE = "application/vnd.jupyter.widget-state+json"
+    context["script_files"] = [s for s in scripts if getattr(s, "attributes", {}).get("type") != WIDGET_STATE]
 
 
 def escape_docstring(app, what, name, obj, options, lines):
