@@ -66,7 +66,7 @@ def scaled_back(solution, scale, upper=None, moment=None):
             "upper_bound": float(upper) * scale * scale,
             "relative_gap": float((upper - lower) / upper) if upper > 0 else 0.0,
             "moment": moment * scale * scale,
-            "metric": solution.metric,
+            "metric": np.array(solution.metric),
             "status": solution.status,
             "iterations": len(solution.history),
             "history": solution.history * scale * scale,

@@ -61,7 +61,7 @@ def compositions(d):
         0.25 * frobenius,
         frobenius.congruence(A),
         swref.get_gauge("block-max", blocks=[1] * d, scales=np.linspace(1, 2, d)),
-        swref.get_gauge("block-sum", blocks=[np.arange(0, d, 2), np.arange(1, d, 2)][: min(d, 2)], gauge="schatten", p=3),
+        swref.get_gauge("block-sum", blocks=[range(0, d, 2), range(1, d, 2)][: min(d, 2)], gauge="schatten", p=3),
         example("block-max", d) + 0.1 * trace,
     ]
 

@@ -136,7 +136,7 @@ def test_small_directions_keep_their_digits(p, small, columns):
     W = HADAMARD if columns == 4 else np.eye(3)
     G = (HADAMARD[:, :columns] * s) @ W.T
     q = dual_exponent(p)
-    exact = -np.linalg.norm(s, q) ** (2 - q) * (HADAMARD[:, :columns] * s ** (q - 1)) @ W.T
+    exact = -(np.linalg.norm(s, q) ** (2 - q)) * (HADAMARD[:, :columns] * s ** (q - 1)) @ W.T
     loss = 1 + (q - 1) * small ** (q - 2) if columns == 4 else 1 / small
     tol = 100 * EPS * loss * np.abs(exact).max()
     assert np.abs(lmo(G, power_gauge(p)) - exact).max() <= tol
@@ -277,7 +277,10 @@ def test_scale_does_not_matter_to_a_plugin():
         assert_allclose(lmo(t * G, gauge), t * lmo(G, gauge), rtol=1e-9)
 
 
-@pytest.mark.parametrize("gauge", [*spectral_gauges(2), example("block-max", 2), example("linear", 2), get_gauge("root-schatten")])
+RESTING = [*spectral_gauges(2), example("block-max", 2), example("linear", 2), get_gauge("root-schatten")]
+
+
+@pytest.mark.parametrize("gauge", RESTING)
 def test_zero_forces_stay_at_rest(gauge):
     zero = np.zeros((4, 2))
     assert not lmo(zero, gauge).any()

@@ -164,19 +164,19 @@ class BlockMax(_Blocks):
 
 
 def _parse_blocks(blocks):
+    """Index arrays (one per block) that partition range(d), from sizes or index lists."""
     try:
-        blocks = list(blocks)
-        if all(np.ndim(b) == 0 for b in blocks):
-            sizes = [int(b) for b in blocks]
-            if any(s != b or s < 1 for s, b in zip(sizes, blocks, strict=True)):
+        whole = [np.asarray(b).astype(int) for b in blocks]
+        if not whole or not all(np.array_equal(w, b) for w, b in zip(whole, blocks, strict=True)):
+            raise ValueError
+        if all(w.ndim == 0 for w in whole):
+            if min(whole) < 1:
                 raise ValueError
-            edges = np.cumsum([0, *sizes])
-            blocks = [np.arange(a, b) for a, b in pairwise(edges)]
-        else:
-            blocks = [np.atleast_1d(np.asarray(b)).astype(int) for b in blocks]
-        flat = np.concatenate(blocks)
+            return [np.arange(a, b) for a, b in pairwise(np.cumsum([0, *whole]))]
+        whole = [np.atleast_1d(w) for w in whole]
+        flat = np.concatenate(whole)
     except (TypeError, ValueError):
         raise ValueError(f"blocks: expected positive sizes or lists of column indices, got {blocks!r}") from None
-    if sorted(flat) != list(range(len(flat))) or any(len(b) == 0 for b in blocks):
-        raise ValueError(f"blocks: index lists must partition range({len(flat)}), got {[b.tolist() for b in blocks]}")
-    return blocks
+    if sorted(flat) != list(range(len(flat))) or any(len(w) == 0 for w in whole):
+        raise ValueError(f"blocks: index lists must partition range({len(flat)}), got {[w.tolist() for w in whole]}")
+    return whole

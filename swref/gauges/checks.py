@@ -3,7 +3,7 @@
 import numpy as np
 
 from .._validation import symmetrize
-from .base import GaugeError
+from .base import Gauge, GaugeError, SpectralGauge
 from .registry import gauge_class, get_gauge
 
 TOLERANCE = 1e-8  # relative; a gauge that is computed, not just evaluated, must be this accurate
@@ -15,7 +15,8 @@ def check_gauge(gauge, d=3, seed=0):
     ``gauge`` is an instance, or a registered name, which stands for ``gauge_class(name).example(d)``. A gauge with a
     fixed ``dimension`` is tried there, whatever d is. Axioms, each to 1e-8 relative: ``value`` is finite, zero at zero,
     positive off zero, 1-homogeneous, convex and monotone; ``support`` is finite, symmetric and PSD, attains the value
-    and is feasible; neither changes its argument. Methods that override a default must agree with ``value`` too.
+    and is feasible; neither changes its argument. ``polar``, ``project`` and ``measure_multiplier`` must agree with
+    these two, if the gauge brings its own.
 
     Raises GaugeError with the name of the first broken axiom and the matrices that break it. Passing is evidence, not
     proof; another ``seed`` tries other matrices.
@@ -40,11 +41,17 @@ class _Probe:
     """The gauge under test, the matrices to try it on, and calls that check what any call must respect."""
 
     def __init__(self, gauge, d, rng):
-        self.gauge, self.d, self.rng = gauge, d, rng
+        self.gauge, self.d, self._values = gauge, d, {}
         self.matrices = _trial_matrices(d, rng)
         self.pairs = _trial_pairs(d, self.matrices, rng)
 
     def value(self, S):
+        key = S.tobytes()
+        if key not in self._values:
+            self._values[key] = self._checked_value(S)
+        return self._values[key]
+
+    def _checked_value(self, S):
         result = self._call("value", S)
         if np.ndim(result) != 0 or not np.isrealobj(result):
             _fail("finite", f"value(S) must be one real number, got {result!r}", S=S)
@@ -193,9 +200,66 @@ def _support_feasible(probe):
                 )
 
 
+def _overrides(gauge, *names):
+    """Whether a method is the gauge's own, neither Gauge's default nor SpectralGauge's."""
+    methods = [getattr(type(gauge), name, None) for name in names]
+    defaults = [getattr(base, name, None) for base in (Gauge, SpectralGauge) for name in names]
+    return any(method not in defaults for method in methods)
+
+
+def _polar_agrees(probe):
+    """polar(Q) = 1 for Q = support(S), and <Q, T> <= polar(Q) value(T)."""
+    if not _overrides(probe.gauge, "polar"):
+        return
+    for S in probe.matrices[-12:]:
+        Q = probe.support(S)
+        polar = probe.gauge.polar(Q)
+        if abs(polar - 1) > TOLERANCE:
+            _fail("polar", f"polar(support(S)) = {polar:.10g}, not 1", S=S, Q=Q)
+        for T in probe.matrices:
+            pairing, bound = np.vdot(S, T), probe.gauge.polar(S) * probe.value(T)
+            if pairing > bound * (1 + TOLERANCE):
+                _fail("polar", f"<Q, T> = {pairing:.6g} > polar(Q) value(T) = {bound:.6g}", Q=S, T=T)
+
+
+def _project_agrees(probe):
+    """P = project(A) lies in K, and <A - P, Q - P> <= 0 for every Q in K."""
+    if not _overrides(probe.gauge, "project"):
+        return
+    metrics = [probe.support(S) for S in probe.matrices]
+    size = max(np.abs(Q).max() for Q in metrics)
+    for S in probe.matrices[-12:]:
+        A = size * (S / np.abs(S).max() - 0.3 * np.eye(probe.d))
+        P = probe.gauge.project(A)
+        for T in probe.matrices:
+            if np.vdot(P, T) > probe.value(T) * (1 + 1e-6):
+                _fail("project", "P = project(A) is outside K: <P, T> > value(T)", A=A, P=P, T=T)
+        for Q in metrics + [0 * P, 0.5 * P]:
+            if np.vdot(A - P, Q - P) > 1e-6 * size**2:
+                _fail("project", "Q in K is nearer to A than P = project(A)", A=A, P=P, Q=Q)
+
+
+def _multiplier_agrees(probe):
+    """v = -P g solves the measure LMO: no other field A g has a larger pairing for its norm."""
+    if not _overrides(probe.gauge, "measure_multiplier", "_multiplier", "multiplier_values"):
+        return
+    for C in probe.matrices[-12:]:
+        C = C / np.trace(C)
+        P = probe.gauge.measure_multiplier(C)
+        square, dual = probe.value(symmetrize(P @ C @ P.T)), np.vdot(P, C)
+        if abs(square - dual) > 1e-6 * dual:
+            _fail("measure_multiplier", f"value(P C P) = {square:.6g} but tr(P C) = {dual:.6g}", C=C, P=P)
+        for E in probe.matrices:
+            A = P + (0.1 * np.abs(P).max() / np.abs(E).max()) * E
+            pairing, norm = np.vdot(A, C), probe.value(symmetrize(A @ C @ A.T))
+            if pairing**2 > dual * norm * (1 + 1e-6):
+                _fail("measure_multiplier", "v = -A g is a better field than v = -P g", C=C, P=P, A=A)
+
+
 _AXIOMS = [
     _finite, _zero, _positive, _convex, _homogeneous, _monotone,
     _support_symmetric_psd, _support_attains, _support_feasible,
+    _polar_agrees, _project_agrees, _multiplier_agrees,
 ]  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """Ky Fan gauges (the subspace robust distances) and linear gauges (a fixed Mahalanobis metric)."""
 
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 from scipy.linalg import eigh
@@ -24,7 +25,7 @@ class KyFan(SpectralGauge):
     k: int = 1
 
     def __post_init__(self):
-        if isinstance(self.k, bool) or not np.isscalar(self.k) or int(self.k) != self.k or self.k < 1:
+        if isinstance(self.k, bool) or not isinstance(self.k, Real) or not float(self.k).is_integer() or self.k < 1:
             raise ValueError(f"k: expected a positive integer, got {self.k!r}")
         object.__setattr__(self, "k", int(self.k))
 

@@ -35,8 +35,8 @@ def barrier_newton(f, x, mu, *, positive=None, simplex=False, decrement=1e-2, ma
         if not decrease > decrement * mu:
             break
         length = min(1.0, 0.95 / max(-step[:n].min(), 1e-300))
-        merit = value - mu * np.log(x[:n]).sum()
-        while length > 1e-8:
+        merit, shortest = value - mu * np.log(x[:n]).sum(), 1e-8 * length
+        while length > shortest:
             trial = x + length * scale * step
             if simplex:
                 trial /= trial.sum()

@@ -24,8 +24,10 @@ def register_gauge(name):
     def decorate(cls):
         if not (isinstance(cls, type) and issubclass(cls, Gauge)):
             raise ValueError(f"register_gauge({name!r}): expected a subclass of swref.Gauge, got {cls!r}")
-        known = _registered.get(name) or _entry_points().get(name)
-        if known is not None and not _same(known, cls):
+        known = _registered.get(name)
+        if known is None and not cls.__module__.startswith(__package__):  # `import swref` asks no other package
+            known = _entry_points().get(name)
+        if known is not None and _address(known) != _address(cls):
             raise ValueError(f"name: {name!r} is already registered, by {_origin(known)}")
         _registered[name] = cls
         return cls
@@ -73,14 +75,15 @@ def gauge_class(name):
 
 @cache
 def _entry_points():
-    """Entry points by name; the first of two packages with the same name wins, with a warning that names both."""
+    """Entry points by name. A name that is taken already stays with its owner, with a warning that names both."""
     found = {}
-    for point in entry_points(group=ENTRY_POINT_GROUP):
-        if point.name in found and found[point.name].value != point.value:
-            first = _origin(found[point.name])
-            warnings.warn(f"gauge {point.name!r} of {_origin(point)} is hidden by that of {first}", stacklevel=3)
-            continue
-        found[point.name] = point
+    for point in sorted(entry_points(group=ENTRY_POINT_GROUP), key=_origin):
+        known = _registered.get(point.name) or found.get(point.name)
+        if known is None:
+            found[point.name] = point
+        elif _address(known) != _address(point):
+            hidden, owner = _origin(point), _origin(known)
+            warnings.warn(f"gauge {point.name!r} of {hidden} is hidden by that of {owner}", stacklevel=3)
     return found
 
 
@@ -107,7 +110,6 @@ def _origin(known):
     return f"package {package!r} ({known.value})"
 
 
-def _same(known, cls):
-    if isinstance(known, type):
-        return (known.__module__, known.__qualname__) == (cls.__module__, cls.__qualname__)
-    return known.value == f"{cls.__module__}:{cls.__qualname__}"
+def _address(known):
+    """module:class, of a class or an entry point."""
+    return f"{known.__module__}:{known.__qualname__}" if isinstance(known, type) else known.value
