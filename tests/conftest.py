@@ -4,6 +4,6 @@ import os
 
 import hypothesis
 
-hypothesis.settings.register_profile("ci", derandomize=True, deadline=None, max_examples=30)
+hypothesis.settings.register_profile("ci", derandomize=True, deadline=None, max_examples=20)
 hypothesis.settings.register_profile("search", deadline=None, max_examples=1000)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))

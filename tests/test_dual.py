@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from strategies import (
+    CONVEX,
     TwoFunctions,
     TwoSpectralFunctions,
     compositions,
@@ -17,7 +18,7 @@ from strategies import (
     spectral_gauges,
 )
 
-from swref import GaugeError, get_gauge
+from swref import Gauge, GaugeError, check_gauge, dual_norm, get_gauge, lmo, measure_lmo, tangent_norm, transport
 from swref.gauges import Trace
 from swref.gauges.newton import barrier_newton
 
@@ -55,7 +56,7 @@ def random_psd(d, seed, decades=0.0):
 def test_default_polar_equals_the_closed_form(d):
     rank_one = np.outer(orthogonal(d, 1)[0], orthogonal(d, 1)[0])
     for gauge in [*spectral_gauges(d), example("linear", d)]:
-        for Q in [np.eye(d), rank_one, random_psd(d, 2, 3), 1e-150 * random_psd(d, 3, 1), 1e150 * random_psd(d, 4, 1)]:
+        for Q in [np.eye(d), 1e-150 * rank_one, 1e150 * random_psd(d, 2, 3)]:
             assert_allclose(TwoFunctions(gauge).polar(Q), gauge.polar(Q), rtol=1e-9)
 
 
@@ -170,12 +171,59 @@ def test_projection_is_idempotent_and_keeps_what_is_inside(d):
         assert_allclose(gauge.project(indefinite), (U * np.maximum(lam, 0)) @ U.T, atol=1e-14)
 
 
+# -- together -----------------------------------------------------------------------------------------------------
+
+
+CASES = [pytest.param(example(name, d), d, id=f"{name}-{d}") for name in CONVEX for d in (1, 3)]
+CASES += [pytest.param(gauge, 2, id=repr(gauge)) for gauge in compositions(2)]
+
+
+@pytest.mark.parametrize("gauge, d", CASES)
+def test_two_functions_are_enough(gauge, d):
+    """The defaults built on value and support agree with whatever the gauge brings itself, on a line too."""
+    rng, bare = np.random.default_rng(d), TwoFunctions(gauge)
+    w, line = rng.dirichlet(np.ones(6)), np.outer(rng.standard_normal(6), rng.standard_normal(d))
+    for g in (rng.standard_normal((6, d)), line):
+        v, dual = measure_lmo(g, gauge, w), dual_norm(g, gauge, w)
+        assert_allclose(dual_norm(g, bare, w), dual, rtol=1e-9)
+        assert_allclose(tangent_norm(v, gauge, w), dual, rtol=1e-9)
+        assert_allclose(measure_lmo(g, bare, w), v, atol=1e-5 * np.abs(v).max())
+    S = line.T @ line
+    assert_allclose(bare.polar(S), gauge.polar(S), rtol=2e-9)
+    size = np.linalg.norm(gauge.support(S), 2)
+    A = 2 * gauge.support(S + np.eye(d)) - 0.3 * size * np.eye(d)
+    P = gauge.project(A)
+    assert_allclose(bare.project(A), P, atol=1e-5 * np.abs(A).max())
+    assert bare.polar(P) <= 1 + 2e-9
+    for Q in (gauge.support(S), gauge.support(np.eye(d)), np.zeros((d, d))):
+        assert np.vdot(A - P, Q - P) <= 1e-7 * size**2  # no point of K is nearer
+
+
+def test_a_gauge_written_on_the_spot_passes_through_every_door():
+    """The larger of tr S and twice the first diagonal entry: two functions, and nothing else."""
+
+    class FavouriteAxis(Gauge):
+        def value(self, S):
+            return max(np.trace(S), 2 * S[0, 0])
+
+        def support(self, S):
+            return np.eye(len(S)) if np.trace(S) >= 2 * S[0, 0] else 2 * np.diag(np.eye(len(S))[0])
+
+    gauge, g = FavouriteAxis(), np.random.default_rng(0).standard_normal((8, 2))
+    check_gauge(gauge)
+    v = lmo(g, gauge)
+    assert_allclose(-np.vdot(g, v), gauge.value(v.T @ v), rtol=1e-9)
+    assert_allclose(gauge.polar(np.diag([1.5, 0.5])), 1, rtol=1e-9)  # halfway between I and 2 e_1 e_1^T
+    assert_allclose(gauge.project(np.diag([3.0, 0.0])), np.diag([2.0, 0.0]), atol=1e-6)
+    assert transport(g, g[::-1] + 1, gauge).relative_gap <= 1e-6
+
+
 # -- multiplier ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("wrap", [TwoFunctions, TwoSpectralFunctions])
 @pytest.mark.parametrize("index", range(7))
-@settings(max_examples=6)
+@settings(max_examples=4)
 @given(C=psd(d=3))
 def test_default_multiplier_equals_the_closed_form(wrap, index, C):
     """tr(P C) = N*^2 to 1e-9, and P itself on the range of C where C is well conditioned."""

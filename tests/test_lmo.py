@@ -349,7 +349,7 @@ def test_lmo_against_a_conic_program(key):
 
 @pytest.mark.parametrize("wrap", [TwoFunctions, TwoSpectralFunctions])
 @pytest.mark.parametrize("p", [1, 1.3, 2, 7, np.inf])
-@settings(max_examples=8)
+@settings(max_examples=5)
 @given(g=forces(n=5, d=3))
 def test_a_plugin_reaches_the_closed_form(wrap, p, g):
     closed = power_gauge(p)
