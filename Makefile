@@ -1,7 +1,7 @@
 # make book    the executed book, at _build/html/index.html
 # make test    everything that must hold: lint, layers, unit tests, every notebook, a strict book build
 # make lab     JupyterLab on the chapters
-# make bench   the benchmarks against their peers
+# make bench   the benchmarks against their peers; flows.py needs PyTorch (it says how to install it) or is skipped
 # make macros  copy the mathematics macros of _config.yml into every notebook, for JupyterLab
 # make lock    requirements.txt anew from pyproject.toml (needs uv)
 # make clean   remove builds and caches, keep .venv
@@ -79,8 +79,8 @@ macros: setup
 	python book/_ext/macros.py
 
 lock:
-	{ echo '# Every package of the book, the tests and the benchmarks, pinned. Made by `make lock`; works with plain pip.'; \
-	uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 --extra book --extra test --extra bench \
+	{ echo '# Every package of the book and the tests, pinned. Made by `make lock`; works with plain pip.'; \
+	uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 --extra book --extra test \
 	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links pyproject.toml; \
 	echo '-e .'; } > requirements.txt.new
 	mv requirements.txt.new requirements.txt

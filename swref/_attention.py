@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from ._validation import as_array, as_weights
+from ._validation import as_array, as_weights, no_nan
 
-_OVERFLOW_IS_INFINITE = np.errstate(over="ignore", invalid="ignore")  # ``_no_nan`` sees to it
+_OVERFLOW_IS_INFINITE = np.errstate(over="ignore", invalid="ignore")  # ``no_nan`` sees to it
 
 
 class Attention:
@@ -44,7 +44,7 @@ class Attention:
         x, weights = self._checked(x, weights)
         Q, K, V, weighted_O = self._parameters(x, weights)[:4]
         outputs = [_output(u, weighted_O) for *_, u in self._sequences(Q, K, V)]
-        return _no_nan(np.array(outputs))
+        return no_nan(np.array(outputs))
 
     @_OVERFLOW_IS_INFINITE
     def value(self, x, weights=None):
@@ -74,7 +74,7 @@ class Attention:
                 part += left.T @ right
         gradient[0] /= np.sqrt(self.head_dim)  # the logits were scaled in Q
         force = gradient.reshape(self.dimension, len(x)).T / len(self.tokens)
-        return float(_no_nan(total / (2 * len(self.tokens)))), _no_nan(np.ascontiguousarray(force))
+        return float(no_nan(total / (2 * len(self.tokens)))), no_nan(np.ascontiguousarray(force))
 
     @_OVERFLOW_IS_INFINITE
     def effective_tokens(self, x, weights=None):
@@ -85,12 +85,12 @@ class Attention:
         x, weights = self._checked(x, weights)
         Q, K, V = self._parameters(x, weights)[:3]
         counts = [(1 / np.einsum("jih,jih->jh", P, P)).mean(0) for P, *_ in self._sequences(Q, K, V)]
-        return float(_no_nan(np.mean(counts, axis=0) @ weights))
+        return float(no_nan(np.mean(counts, axis=0) @ weights))
 
     def _heads(self, x):
         x = as_array("x", x, 2)
         if x.shape[1] != self.dimension:
-            raise ValueError(f"x: expected {self.dimension} columns (4 head_dim d_T), got shape {x.shape}")
+            raise ValueError(f"x: expected d = 4 head_dim d_T = {self.dimension} columns, got shape {x.shape}")
         return x
 
     def _checked(self, x, weights):
@@ -122,8 +122,3 @@ class Attention:
 def _output(u, weighted_O):
     """sum_h w_h O_h^T u_h, (m, d_T), from u (head_dim, m, n) and w O (head_dim, d_T, n)."""
     return (u @ weighted_O.swapaxes(1, 2)).sum(0)
-
-
-def _no_nan(array):
-    """The array, or infinity everywhere when an intermediate result left the range of float64."""
-    return array if np.isfinite(array).all() else np.full_like(array, np.inf)
