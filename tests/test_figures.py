@@ -88,8 +88,8 @@ def test_a_run_is_stored_and_comes_back_to_seven_digits(tmp_path, monkeypatch):
     assert {p.name for p in tmp_path.iterdir()} == {"line.json", "line.svg", "line.png"}
     assert back.seed == 3
     assert back.settings == {"n": 5}
-    assert back.numbers["value"] == pytest.approx(np.pi, rel=1e-7)
-    np.testing.assert_allclose(back.numbers["curve"], numbers["curve"], rtol=1e-7)
+    assert back.numbers["value"] == pytest.approx(np.pi, rel=5e-7)  # half a unit of the seventh digit
+    np.testing.assert_allclose(back.numbers["curve"], numbers["curve"], rtol=5e-7)
     np.testing.assert_array_equal(back.numbers["by"]["a"], [1, 2])
     assert back.numbers["words"] == "p = inf"
 
