@@ -15,6 +15,7 @@ from .measures import unit_scale
 
 NOISE = 64 * EPS  # energies are trusted to this fraction of the largest one met
 SHORTEST = 1e-13  # a step below this fraction of t_end is given up
+ZIGZAG, CAUTION = 0.2, 1e4  # error per distance that shows a stiff direction overshot; most factor on its stages
 TINY = np.finfo(float).tiny
 RECORDED = ("times", "energy", "dissipation", "residual", "speed", "length", "rank", "step_sizes")
 REFRESH = 10  # accepted steps between estimates of the spectral radius
@@ -248,6 +249,7 @@ class _Run:
             raise ValueError(f"energy: at the start {error}") from None
         self.rate, self.rank = particles.rate(g)
         self.rejected, self.trouble, self.infinite, self.rho, self.age = 0, "", False, None, 0
+        self.caution = 1.0
         self.direction = np.append(np.random.default_rng(0).standard_normal(self.x.size), 0.0)
         if resume is None:
             self.t, self.h, self.integral, self.length = 0.0, None, 0.0, 0.0
@@ -305,9 +307,9 @@ class _Run:
         """Try one step; accept it or shorten the next."""
         y, tol, particles = np.append(self.x, 0.0), self.tol, self.particles
         self._look_ahead(y, left)
-        h = min(self.h, left, _rkc.MOST_H_RHO / self.rho if self.rho else left)
+        h = min(self.h, left, _rkc.MOST_H_RHO / (self.rho * self.caution) if self.rho else left)
         h = left / 2 if h < left < 2 * h else h  # no crumb for the last step
-        new = _rkc.step(particles.field, y, self.rate, h, _rkc.stages_for(h * self.rho))
+        new = _rkc.step(particles.field, y, self.rate, h, _rkc.stages_for(h * self.rho * self.caution))
         x, gained = new[:-1].reshape(self.x.shape), new[-1]
         energy, g = particles.value_and_force(x)
         rate, rank = particles.rate(g)
@@ -326,6 +328,7 @@ class _Run:
             self._reject(h, 0.8 / np.sqrt(error))
             return
 
+        self.caution = min(2 * self.caution, CAUTION) if doubt > ZIGZAG * moved else max(0.9 * self.caution, 1.0)
         steepest = np.linalg.norm((rate - self.rate)[:-1]) / max(np.linalg.norm((new - y)[:-1]), TINY)
         start, v = self.x, self.rate[:-1].reshape(x.shape)
         end, v_end = x, rate[:-1].reshape(x.shape)
