@@ -1,10 +1,11 @@
 """How long is one step of a flow? One force and one measure LMO, against a plain PyTorch loop in the same run.
 
     python benchmarks/flows.py             # all sections, about a minute; needs PyTorch
-    python benchmarks/flows.py mmd         # one of: mmd, relu, growth
+    python benchmarks/flows.py mmd         # one of: mmd, relu, attention, growth
 
 mmd        energy distance, n = m = 200 in the plane: at least 15 times faster
 relu       two-layer ReLU network, n = 1920 neurons, N = 2000 inputs in the plane: at least 8 times faster
+attention  n = 200 heads of dimension 3 on N = 32 sequences of 16 tokens in R^4: at least 2 times faster
 growth     the same step as n grows, with the exponent of the growth
 
 The peer is what one would write otherwise: the energy as a formula on tensors, ``backward``, an SVD of the gradient.
@@ -77,6 +78,21 @@ def relu(n, size=2000, seed=0):
     return swref.energies.TwoLayerNet(z, y), loss, x
 
 
+def attention(n, size=32, m=16, d_T=4, d_H=3, seed=0):
+    rng = np.random.default_rng(seed)
+    z, y = rng.standard_normal((2, size, m, d_T))
+    x = rng.standard_normal((n, 4 * d_H * d_T)) / 2
+    tokens, targets = torch.from_numpy(z), torch.from_numpy(y)
+
+    def loss(x):
+        Q, K, V, O = x.reshape(n, 4, d_H, d_T).transpose(0, 1)
+        q, k, v = (torch.einsum("hct,sjt->shjc", part, tokens) for part in (Q, K, V))
+        averages = torch.softmax(q @ k.transpose(-1, -2) / d_H**0.5, -1) @ v
+        return ((torch.einsum("shjc,hct->sjt", averages, O) / n - targets) ** 2).sum() / (2 * size)
+
+    return swref.energies.Attention(z, y, d_H), loss, x
+
+
 def seconds(step, repeats):
     """The last ``repeats`` of consecutive steps, as in a flow: the first ones still warm the caches."""
     times = []
@@ -121,9 +137,18 @@ def section_relu():
     claim("ReLU 1920 x 2000", relu(1920), 8)
 
 
+def section_attention():
+    print("attention, one step at p = inf")
+    claim("attention, 200 heads", attention(200), 2)
+
+
 def section_growth():
-    print("the step as n grows (ReLU: 2000 inputs)")
-    families = {"MMD, m = n": (mmd, (200, 400, 800, 1600), 12800), "ReLU": (relu, (480, 960, 1920, 3840), 122880)}
+    print("the step as n grows (ReLU: 2000 inputs; attention: 32 sequences of 16 tokens)")
+    families = {
+        "MMD, m = n": (mmd, (200, 400, 800, 1600), 12800),
+        "ReLU": (relu, (480, 960, 1920, 3840), 122880),
+        "attention": (attention, (100, 200, 400, 800), 12800),
+    }
     for name, (make, sizes, most) in families.items():
         times = np.array([compare(make(n), rounds=2)[:2] for n in sizes])
         for n, (ours, theirs) in zip(sizes, times, strict=True):

@@ -88,3 +88,8 @@ def check_positive(name, value):
 
 def symmetrize(A):
     return 0.5 * (A + np.swapaxes(A, -1, -2))
+
+
+def no_nan(array):
+    """The array, or infinity everywhere when an intermediate result left the range of float64."""
+    return array if np.isfinite(array).all() else np.full_like(array, np.inf)

@@ -16,7 +16,10 @@ the range of float64 is inf, never NaN.
 import numpy as np
 from scipy.special import expit
 
-from ._validation import as_array, as_weights, check_positive
+from ._attention import Attention
+from ._validation import as_array, as_weights, check_positive, no_nan
+
+__all__ = ["MMD", "Attention", "Interaction", "Potential", "TwoLayerNet"]
 
 BLOCK = 2**17  # entries of a temporary array: what fits in a processor's cache
 
@@ -123,7 +126,7 @@ class TwoLayerNet(_Energy):
         if z.shape[1] != x.shape[1] - 1:
             raise ValueError(f"inputs: expected {x.shape[1] - 1} columns, got shape {z.shape}")
         with np.errstate(over="ignore", invalid="ignore"):
-            return _no_nan(self._outputs(x[:, 0] * w, x[:, 1:], z))
+            return no_nan(self._outputs(x[:, 0] * w, x[:, 1:], z))
 
     def value(self, x, weights=None):
         return self._loss(self.predict(x, weights) - self.targets)
@@ -146,7 +149,7 @@ class TwoLayerNet(_Energy):
                     force[:, 0] += outputs.T @ residual[part] / size
                     force[:, 1:] += (self.derivative(s).T * residual[part]) @ z / size
                 force[:, 1:] *= u[:, None]
-            return self._loss(residual), _no_nan(force)
+            return self._loss(residual), no_nan(force)
 
     def _outputs(self, wu, v, z):
         if self._by_angle is not None:
@@ -156,7 +159,7 @@ class TwoLayerNet(_Energy):
 
     def _loss(self, residual):
         with np.errstate(over="ignore"):
-            residual = _no_nan(residual)
+            residual = no_nan(residual)
             return float(residual @ (residual / (2 * len(residual))))
 
 
@@ -259,11 +262,6 @@ def _blocks(rows, columns):
     """Slices of ``rows`` such that a block of rows has about BLOCK entries."""
     size = max(1, BLOCK // columns)
     return [slice(start, min(start + size, rows)) for start in range(0, rows, size)]
-
-
-def _no_nan(array):
-    """The array, or infinity everywhere when an intermediate result left the range of float64."""
-    return array if np.isfinite(array).all() else np.full_like(array, np.inf)
 
 
 def _function(name, value):
