@@ -203,11 +203,11 @@ def test_two_diracs(r, eps):
     r = x[0, 0] - y[0, 0]  # as represented
     energy = MMD(y, epsilon=eps)
     expected = 2 * r**2 / (eps + np.hypot(r, eps)) if r else 0.0  # 2 (sqrt(r^2 + eps^2) - eps)
-    assert energy.value(x) == pytest.approx(expected, rel=1e-14)
+    assert energy.value(x) == pytest.approx(expected, rel=1e-14, abs=0)
     slope = 2 * r / np.hypot(r, eps) if r else 0.0
     np.testing.assert_allclose(energy.force(x), [[slope, 0]], rtol=1e-14)
     bell = MMD(y, kernel="gaussian", bandwidth=0.8)
-    assert bell.value(x) == pytest.approx(-2 * np.expm1(-(r**2) / 1.28), rel=1e-14)
+    assert bell.value(x) == pytest.approx(-2 * np.expm1(-(r**2) / 1.28), rel=1e-14, abs=0)
     np.testing.assert_allclose(bell.force(x), [[2 * r / 0.64 * np.exp(-(r**2) / 1.28), 0]], rtol=1e-14)
 
 
@@ -242,10 +242,10 @@ def test_it_is_an_interaction_plus_a_potential():
 def test_mmd_does_not_mind_the_unit_of_length(scale):
     x, w = cloud(10, 3)
     plain, scaled = MMD(TARGET, epsilon=0.1), MMD(TARGET * scale, epsilon=0.1 * scale)
-    assert scaled.value(x * scale, w) == pytest.approx(scale * plain.value(x, w), rel=1e-12)
+    np.testing.assert_allclose(scaled.value(x * scale, w), scale * plain.value(x, w), rtol=1e-12)
     np.testing.assert_allclose(scaled.force(x * scale, w), plain.force(x, w), rtol=1e-10)
     plain, scaled = (MMD(TARGET * s, kernel="gaussian", bandwidth=s) for s in (1, scale))
-    assert scaled.value(x * scale, w) == pytest.approx(plain.value(x, w), rel=1e-10)
+    np.testing.assert_allclose(scaled.value(x * scale, w), plain.value(x, w), rtol=1e-10)
     np.testing.assert_allclose(scaled.force(x * scale, w) * scale, plain.force(x, w), rtol=1e-9)
 
 
@@ -315,7 +315,7 @@ def test_a_particle_at_the_origin_of_the_relu_is_at_rest():
 def test_relu_networks_scale(z, scale):
     x, w = cloud(10, 1 + z.shape[1])
     plain, scaled = TwoLayerNet(z, LABELS), TwoLayerNet(z * scale, LABELS * scale)
-    assert scaled.value(x, w) / scale == pytest.approx(plain.value(x, w) * scale, rel=1e-10)
+    np.testing.assert_allclose(scaled.value(x, w) / scale, plain.value(x, w) * scale, rtol=1e-10)
     np.testing.assert_allclose(scaled.force(x, w) / scale, plain.force(x, w) * scale, rtol=1e-8)
 
 
