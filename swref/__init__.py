@@ -15,6 +15,7 @@ from .gauges import (
     list_gauges,
     register_gauge,
 )
+from .gaussians import gaussian_transport, moment_lower_bound
 from .lmo import dual_norm, lmo, measure_lmo, tangent_norm
 from .maxmin import NotConverged
 
@@ -22,5 +23,6 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Gauge", "GaugeError", "NotConverged", "SpectralGauge", "check_gauge", "displacement", "dual_norm", "energies",
-    "get_gauge", "list_gauges", "lmo", "measure_lmo", "register_gauge", "tangent_norm", "transport",
+    "gaussian_transport", "get_gauge", "list_gauges", "lmo", "measure_lmo", "moment_lower_bound", "register_gauge",
+    "tangent_norm", "transport",
 ]  # fmt: skip
