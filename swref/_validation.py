@@ -86,6 +86,13 @@ def check_positive(name, value):
     return number
 
 
+def check_count(name, value):
+    """A positive integer."""
+    if not (isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= 1):
+        raise ValueError(f"{name}: expected a positive integer, got {value!r}")
+    return int(value)
+
+
 def symmetrize(A):
     return 0.5 * (A + np.swapaxes(A, -1, -2))
 
