@@ -1,7 +1,8 @@
 # make book    the executed book, at _build/html/index.html
 # make test    everything that must hold: lint, layers, unit tests, every notebook, a strict book build
 # make lab     JupyterLab on the chapters
-# make bench   the benchmarks against their peers
+# make bench   the benchmarks against their peers; flows.py needs PyTorch (it says how to install it) or is skipped
+# make figures run the full experiments and store the figures and numbers that pages show (an hour)
 # make macros  copy the mathematics macros of _config.yml into every notebook, for JupyterLab
 # make lock    requirements.txt anew from pyproject.toml (needs uv)
 # make clean   remove builds and caches, keep .venv
@@ -11,7 +12,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup book test lint lab bench macros lock clean
+.PHONY: help setup book test lint lab bench figures macros lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -75,12 +76,15 @@ lab: setup
 bench: setup
 	@for script in benchmarks/*.py; do echo "== $$script"; python "$$script"; done
 
+figures: setup
+	python book/figures.py
+
 macros: setup
 	python book/_ext/macros.py
 
 lock:
-	{ echo '# Every package of the book, the tests and the benchmarks, pinned. Made by `make lock`; works with plain pip.'; \
-	uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 --extra book --extra test --extra bench \
+	{ echo '# Every package of the book and the tests, pinned. Made by `make lock`; works with plain pip.'; \
+	uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 --extra book --extra test \
 	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links pyproject.toml; \
 	echo '-e .'; } > requirements.txt.new
 	mv requirements.txt.new requirements.txt

@@ -86,5 +86,17 @@ def check_positive(name, value):
     return number
 
 
+def check_count(name, value):
+    """A positive integer."""
+    if not (isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= 1):
+        raise ValueError(f"{name}: expected a positive integer, got {value!r}")
+    return int(value)
+
+
 def symmetrize(A):
     return 0.5 * (A + np.swapaxes(A, -1, -2))
+
+
+def no_nan(array):
+    """The array, or infinity everywhere when an intermediate result left the range of float64."""
+    return array if np.isfinite(array).all() else np.full_like(array, np.inf)

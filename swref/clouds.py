@@ -12,10 +12,10 @@ import scipy.sparse as sp
 from scipy.spatial.distance import cdist
 
 from ._results import Result, finish, scaled_back
-from ._validation import EPS, as_array, as_weights, check_dimension, check_positive
+from ._validation import EPS, as_array, as_weights, check_count, check_dimension, check_positive
 from .gauges import get_gauge
 from .maxmin import solve
-from .measures import centred, displacement_moment, second_moment, unit_scale
+from .measures import centred, common_frame, displacement_moment, second_moment
 
 
 @dataclass(frozen=True, repr=False)
@@ -54,13 +54,11 @@ def transport(x, y, gauge, a=None, b=None, *, tol=1e-6, max_iter=1000, strict=Tr
     a, b = as_weights("a", a, len(x)), as_weights("b", b, len(y))
     gauge, d = get_gauge(gauge), x.shape[1]
     check_dimension(gauge, d)
-    tol = check_positive("tol", tol)
-    if not (isinstance(max_iter, (int, np.integer)) and max_iter >= 1):
-        raise ValueError(f"max_iter: expected a positive integer, got {max_iter!r}")
+    tol, max_iter = check_positive("tol", tol), check_count("max_iter", max_iter)
 
     used = a > 0, b > 0
     (i,), (j,) = np.nonzero(used[0]), np.nonzero(used[1])
-    scale, x1, y1 = _common_frame(x[i], y[j])
+    scale, x1, y1 = common_frame(x[i], y[j])
     oracle = CloudOracle(x1, y1, a[i], b[j])
     slack = 4 * EPS * gauge.value(np.eye(d)) * oracle.radius**2
     with _reporter(progress, callback, scale) as report:
@@ -177,17 +175,6 @@ def displacement(x, y, plan, t):
         raise ValueError(f"t: expected a number in [0, 1], got {t!r}")
     keep = plan.data > 0
     return (1 - t) * x[plan.row[keep]] + t * y[plan.col[keep]], plan.data[keep].copy()
-
-
-def _common_frame(x, y):
-    """(scale, x', y'): both clouds minus one common point, divided by their largest coordinate.
-
-    Subtracting one float from both keeps differences y_j - x_i exact; the scale keeps squares representable.
-    """
-    size, x, y = unit_scale(x, y)
-    origin = x.mean(0)
-    unit, x, y = unit_scale(x - origin, y - origin)
-    return size * unit, x, y
 
 
 def _metric_factor(Q):

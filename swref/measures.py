@@ -28,3 +28,14 @@ def unit_scale(*arrays):
     """(scale, arrays / scale) with scale the largest absolute entry; 1 if all are zero."""
     scale = max(float(np.abs(a).max()) for a in arrays) or 1.0
     return scale, *(a / scale for a in arrays)
+
+
+def common_frame(x, y):
+    """(scale, x', y'): both clouds minus one common point, divided by their largest coordinate.
+
+    Subtracting one float from both keeps differences y_j - x_i exact; the scale keeps squares representable.
+    """
+    size, x, y = unit_scale(x, y)
+    origin = x.mean(0)
+    unit, x, y = unit_scale(x - origin, y - origin)
+    return size * unit, x, y

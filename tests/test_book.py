@@ -88,9 +88,14 @@ def test_every_public_name_is_on_the_api_page():
     assert set(swref.__all__) <= listed
 
 
-@pytest.mark.parametrize("changed", ["swref/maxmin.py", "swref/gauges/base.py", "swref/widgets.js", "requirements.txt"])
+INPUTS = [
+    "swref/maxmin.py", "swref/gauges/base.py", "swref/widgets.js", "requirements.txt", "book/_static/figures/a.json",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("changed", INPUTS)
 def test_outputs_of_another_swref_are_not_reused(changed, tmp_path, monkeypatch):
-    for name in ("swref/maxmin.py", "swref/gauges/base.py", "swref/widgets.js", "requirements.txt"):
+    for name in INPUTS:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("x = 1\n")
     book = extension()

@@ -23,8 +23,9 @@ log = logging.getLogger(__name__)
 
 
 def fingerprint():
-    """Hash of what outputs depend on besides the cells themselves: swref, the pinned packages, Python."""
+    """Hash of what outputs depend on besides the cells themselves: swref, stored figures, pinned packages, Python."""
     files = [p for p in (ROOT / "swref").rglob("*") if p.suffix in (".py", ".js")]
+    files += (ROOT / "book" / "_static" / "figures").glob("*.json")
     digest = hashlib.sha256(platform.python_version().encode())
     for path in sorted([*files, ROOT / "requirements.txt"]):
         digest.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes())

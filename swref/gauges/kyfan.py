@@ -72,22 +72,18 @@ class KyFan(SpectralGauge):
         if self.k == d:
             return SmoothedPhi(lam.sum(), ones, 0 * lam, ones, 0 * off)
         # Barrier sum log q + log(1 - q): lam - tau + mu/q - mu/(1-q) = 0 is a quadratic in q, and sum q = k fixes tau.
-        reach = mu * (d + 2) + 1e-300
-        tau = brentq(
-            lambda t: _logit(lam, t, mu).sum() - self.k,
-            lam[-1] - reach,
-            lam[0] + reach,
-            xtol=1e-15 * lam[0] + 1e-300,
-        )
-        q, r = _logit(lam, tau, mu), _logit(-lam, -tau, mu)
-        value = q @ lam + mu * (np.log(q) + np.log(r)).sum()
+        # All in units of mu from the k-th eigenvalue: tau itself would be rounded too coarsely when mu is small.
+        u = (lam - lam[self.k - 1]) / mu
+        reach = d + 2
+        tau = brentq(lambda t: _logit(u - t).sum() - self.k, u[-1] - reach, u[0] + reach, xtol=1e-14)
+        q, r = _logit(u - tau), _logit(tau - u)
+        value = self.k * lam[self.k - 1] + mu * (self.k * tau + q @ (u - tau) + (np.log(q) + np.log(r)).sum())
         divided = 1 / (mu * (1 / np.outer(q, q) + 1 / np.outer(r, r)))
-        return SmoothedPhi(value, q, np.diag(divided), ones, off * divided)
+        return SmoothedPhi(value, q * min(1, self.k / q.sum()), np.diag(divided), ones, off * divided)
 
 
-def _logit(lam, tau, mu):
-    """q in (0, 1) with (lam - tau)/mu = 1/(1-q) - 1/q, written without cancellation."""
-    x = (lam - tau) / mu
+def _logit(x):
+    """q in (0, 1) with x = 1/(1-q) - 1/q, written without cancellation."""
     return np.where(x > 0, 1 - 2 / (np.hypot(x, 2) + x + 2), 2 / (np.hypot(x, 2) - x + 2))
 
 
