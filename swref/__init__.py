@@ -6,6 +6,7 @@ Formulas and numbering follow G. Peyre, "Muon Dynamics as a Spectral Wasserstein
 
 from . import energies
 from .clouds import displacement, transport
+from .flows import FlowResult, flow
 from .gauges import (
     Gauge,
     GaugeError,
@@ -22,7 +23,7 @@ from .maxmin import NotConverged
 __version__ = "0.1.0"
 
 __all__ = [
-    "Gauge", "GaugeError", "NotConverged", "SpectralGauge", "check_gauge", "displacement", "dual_norm", "energies",
-    "gaussian_transport", "get_gauge", "list_gauges", "lmo", "measure_lmo", "moment_lower_bound", "register_gauge",
-    "tangent_norm", "transport",
+    "FlowResult", "Gauge", "GaugeError", "NotConverged", "SpectralGauge", "check_gauge", "displacement", "dual_norm",
+    "energies", "flow", "gaussian_transport", "get_gauge", "list_gauges", "lmo", "measure_lmo", "moment_lower_bound",
+    "register_gauge", "tangent_norm", "transport",
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""What every transport solver returns: a bracket, what attains each end, and how it was reached."""
+"""How results show themselves, and what every transport solver returns: a bracket and what attains each end."""
 
 import html
 from dataclasses import dataclass, field
@@ -8,8 +8,25 @@ import numpy as np
 from .maxmin import NotConverged
 
 
+class Report:
+    """A result that prints the table ``_rows()``, {name: text}; in HTML the SVG ``_picture()`` stands beside it."""
+
+    def __repr__(self):
+        lines = "\n".join(f"  {name + ':':20}{value}" for name, value in self._rows().items())
+        return f"{type(self).__name__}\n{lines}"
+
+    def _picture(self):
+        return ""
+
+    def _repr_html_(self):
+        rows = [(html.escape(name), html.escape(value)) for name, value in self._rows().items()]
+        cells = "".join(f"<tr><th>{name}</th><td>{value}</td></tr>" for name, value in rows)
+        table = f"<table style='text-align:left'><caption>{type(self).__name__}</caption>{cells}</table>"
+        return f"<div style='display:flex;gap:1em;align-items:center'>{table}{self._picture()}</div>"
+
+
 @dataclass(frozen=True, repr=False)
-class Result:
+class Result(Report):
     """A certified squared distance: lower_bound <= W^2 <= upper_bound, whatever the status.
 
     ``distance`` is the square root of the upper bound, computed so that it survives when its square under- or
@@ -40,19 +57,6 @@ class Result:
             "relative gap": f"{self.relative_gap:.2e}",
             "status": f"{self.status} after {self.iterations} oracle calls",
         }
-
-    def __repr__(self):
-        lines = "\n".join(f"  {name + ':':20}{value}" for name, value in self._rows().items())
-        return f"{type(self).__name__}\n{lines}"
-
-    def _picture(self):
-        return ""
-
-    def _repr_html_(self):
-        rows = [(html.escape(name), html.escape(value)) for name, value in self._rows().items()]
-        cells = "".join(f"<tr><th>{name}</th><td>{value}</td></tr>" for name, value in rows)
-        table = f"<table style='text-align:left'><caption>{type(self).__name__}</caption>{cells}</table>"
-        return f"<div style='display:flex;gap:1em;align-items:center'>{table}{self._picture()}</div>"
 
 
 def scaled_back(solution, scale, upper=None, moment=None):

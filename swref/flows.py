@@ -1,0 +1,446 @@
+"""Gradient flows of an energy of particles in the geometry of a gauge, on the intrinsic clock.  [Sec. 5, Thm 5.1]"""
+
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from . import _rkc
+from ._results import Report
+from ._validation import EPS, as_array, as_weights, check_dimension, check_positive
+from .gauges import get_gauge
+from .lmo import tangent_norm
+from .maxmin import NotConverged
+from .measures import unit_scale
+
+NOISE = 64 * EPS  # energies are trusted to this fraction of the largest one met
+SHORTEST = 1e-13  # a step below this fraction of t_end is given up
+TINY = np.finfo(float).tiny
+RECORDED = ("times", "energy", "dissipation", "residual", "speed", "length", "rank", "step_sizes")
+REFRESH = 10  # accepted steps between estimates of the spectral radius
+
+
+@dataclass(frozen=True, repr=False)
+class FlowResult(Report):
+    """A curve of measures dx/dt = v and its account of energy. The arrays (k,) have one entry per accepted step, and
+    one for the start.
+
+    ``residual`` = E(0) - E(t) - int_0^t dissipation, absolute and cumulative; the integral is a quadrature over the
+    stages of the steps and knows nothing of E. ``speed`` is N(v): Thm 5.1 says speed^2 = dissipation, and so it is,
+    except while directions are below the cutoff of ``flow``. ``rank`` counts the others.
+    """
+
+    times: np.ndarray = field(repr=False)
+    energy: np.ndarray = field(repr=False)
+    dissipation: np.ndarray = field(repr=False)  # N*(g)^2, the squared slope
+    residual: np.ndarray = field(repr=False)
+    speed: np.ndarray = field(repr=False)
+    length: np.ndarray = field(repr=False)  # of the path so far, in L2(mu)
+    rank: np.ndarray = field(repr=False)  # singular values of the force above the cutoff
+    step_sizes: np.ndarray = field(repr=False)  # of the step that ended there; 0 at the start
+    snapshot_times: np.ndarray = field(repr=False)  # (s,)
+    positions: np.ndarray = field(repr=False)  # (s, n, d)
+    final: np.ndarray = field(repr=False)  # (n, d), at times[-1]
+    weights: np.ndarray = field(repr=False)  # (n,)
+    status: str  # "finished", "stationary", "max_steps", "stalled", "non-finite" or "interrupted"
+    gauge: str
+    rejected: int  # steps tried in vain
+    evaluations: int  # of the force
+    next_step: float  # where a resumed run begins
+
+    def _rows(self):
+        fall = self.energy[0] - self.energy[-1]
+        share = f" ({abs(self.residual[-1]) / fall:.1e} of the decrease)" if fall > 0 else ""
+        return {
+            "gauge": self.gauge,
+            "particles": f"{self.final.shape[0]} in dimension {self.final.shape[1]}",
+            "time": f"{self.times[-1]:.6g}",
+            "energy": f"{self.energy[0]:.8g} -> {self.energy[-1]:.8g}",
+            "residual": f"{self.residual[-1]:.2e}{share}",
+            "status": f"{self.status} after {len(self.times) - 1} steps, {self.rejected} rejected, "
+            f"{self.evaluations} forces",
+        }
+
+    def _picture(self, width=220, height=120):
+        t, E = (z - z.min() for z in (self.times, self.energy))
+        x, y = (z / (z.max() or 1.0) for z in (t, E))
+        line = " ".join(
+            f"{8 + (width - 16) * a:.1f},{height - 8 - (height - 16) * b:.1f}" for a, b in zip(x, y, strict=True)
+        )
+        return (
+            f"<svg width='{width}' height='{height}' role='img' aria-label='energy against time'>"
+            f"<polyline points='{line}' fill='none' stroke='#888' stroke-width='1.5'/></svg>"
+        )
+
+    def save(self, path):
+        """Write everything to ``path`` (.npz); ``FlowResult.load`` reads it back."""
+        np.savez_compressed(path, **vars(self))
+
+    @classmethod
+    def load(cls, path):
+        """The result that ``save`` wrote."""
+        with np.load(path, allow_pickle=False) as file:
+            missing = set(cls.__dataclass_fields__) - set(file.files)
+            if missing:
+                raise ValueError(f"path: {path} is not a saved FlowResult, it lacks {sorted(missing)}")
+            return cls(
+                **{name: file[name] if file[name].ndim else file[name].item() for name in cls.__dataclass_fields__}
+            )
+
+
+def flow(
+    energy, x0, gauge, *, t_end, weights=None, tol=1e-3, n_snapshots=2, snapshot_times=None, cutoff=None,
+    max_steps=10_000, strict=True, progress=False, resume=None,
+):  # fmt: skip
+    """dx_i/dt = J(g)_i, the measure LMO of the force, so that dE/dt = -N*(g)^2, from x0 (n, d) to ``t_end``.  [Thm 5.1]
+
+    ``energy``: any object with ``value(x, weights)``, a float, and ``force(x, weights)`` (n, d), the coordinate
+    gradient divided by the weight; ``value_and_force`` is used when there is one. ``weights`` (n,) sum to one (None:
+    1/n); particles of weight zero take no part and stay where they are. ``gauge``: a name or a ``swref.Gauge``.
+
+    Steps: stabilised explicit Runge-Kutta-Chebyshev, second order, as many stages as the spectral radius demands (a
+    flow at p > 1 is stiff wherever one direction has much less force than another). A step of length h is accepted when
+      - E(t) - E(t + h) is at least half of int dissipation over the step: the descent safeguard;
+      - it differs from it by at most tol/2 of it and a tenth of what earlier steps left of their share;
+      - the embedded error estimate is at most tol (moved * length of the path)^(1/2), both in L2(mu).
+    So E falls, and |residual| <= tol/(1 - tol) (E(0) - E(t)) up to rounding (64 eps max |E| per step), always. The
+    root of the sum of squares of the position errors is at most tol times the length of the path, and the flow may
+    amplify or damp them. For smooth energies both errors are proportional to tol, and the number of steps to
+    tol^(-1/2). No unit enters: scaled inputs give the scaled answer. Where the force jumps, as at the kinks of few ReLU
+    neurons on few data, particles can stick; then no step obeys the identity better than to some percent. A tol below
+    that ends in "stalled" or "max_steps"; tol = 0.1 leaps over it, and ``residual`` tells what it did.
+
+    Directions that have arrived: for p > 1 a direction without force stays, but one with a small force moves at finite
+    speed, arrives in finite time, and explicit steps would overshoot and return for ever. So the velocity v = -P g is
+    computed with the singular values of the force below ``cutoff`` (None: tol) times the largest one raised to it:
+    such a direction moves in proportion to its force and closes in exponentially. v is then rescaled to
+    <g, v> = -N*(g)^2, so the clock stays exact and the rule costs nothing in ``residual``; it costs speed^2 >
+    dissipation, both recorded, and a delay of order cutoff. Above the cutoff nothing is changed.
+
+    Snapshots: at ``snapshot_times`` (s,), or at ``n_snapshots`` equal steps of [0, t_end], interpolated by cubics, so
+    that asking for them does not change the run. ``resume=result`` continues one: x0 None, or the x0 of the first run,
+    t_end counted from its start, histories joined. ``cutoff`` and ``tol`` may change.
+
+    Stops early when the slope is so small that E would not change in the time left ("stationary"); later snapshots
+    repeat the state. Raises NotConverged with ``.result`` after ``max_steps`` tried steps, when steps shrink to nothing
+    ("stalled": the force is not the gradient of the value, or noisier than eps), on Ctrl-C, unless ``strict=False``;
+    always when energy or force are not finite however short the step. ValueError for malformed arguments.
+    """
+    gauge = get_gauge(gauge)
+    t_end, tol = check_positive("t_end", t_end), check_positive("tol", tol)
+    cutoff = tol if cutoff is None else check_positive("cutoff", cutoff)
+    if max(tol, cutoff) >= 1:
+        raise ValueError(f"tol, cutoff: expected numbers below one, got {tol} and {cutoff}")
+    if not (isinstance(max_steps, (int, np.integer)) and max_steps >= 1):
+        raise ValueError(f"max_steps: expected a positive integer, got {max_steps!r}")
+    for method in ("value", "force"):
+        if not callable(getattr(energy, method, None)):
+            raise ValueError(f"energy: expected methods value(x, weights) and force(x, weights), got {energy!r}")
+    x0, weights = _start(x0, weights, resume)
+    check_dimension(gauge, x0.shape[1])
+    if resume is not None and t_end <= resume.times[-1]:
+        raise ValueError(f"t_end: expected more than {resume.times[-1]:.6g}, where resume ends, got {t_end}")
+    marks = _marks(n_snapshots, snapshot_times, t_end)
+    particles = _Particles(energy, gauge, weights, cutoff)
+    run = _Run(particles, x0, t_end, tol, marks, resume)
+    with _reporter(progress, run.t, t_end) as report:
+        status = run.go(max_steps, report)
+    result = run.result(status)
+    if status == "non-finite" or (strict and status not in ("finished", "stationary")):
+        raise NotConverged(
+            f"flow: {status} after {len(result.times) - 1} steps, at t = {run.t:.6g} of {t_end:.6g}"
+            f"{run.trouble and ': ' + run.trouble}; what was computed is in .result",
+            result,
+        )
+    return result
+
+
+def descent_velocity(g, gauge, weights, cutoff):
+    """(v, N*(g)^2, rank): the velocity rule of ``flow`` for forces g (n, d), weights (n,) > 0.
+
+    v = -P g with P the multiplier of the force whose singular values are raised to at least ``cutoff`` times the
+    largest; ``rank`` of them did not need it. If all, v is the measure LMO. <g, v> = -N*(g)^2 always.
+    """
+    scale, g = unit_scale(g)
+    if not g.any():
+        return np.zeros_like(g), 0.0, 0
+    forces = np.sqrt(weights)[:, None] * g
+    _, s, axes = np.linalg.svd(np.linalg.qr(forces, mode="r") if len(g) > g.shape[1] else forces)
+    s = np.pad(s, (0, len(axes) - len(s)))
+    raised = np.maximum(s, cutoff * s[0])
+    rank = int((raised == s).sum())
+    P = gauge._factor_multiplier(raised[:, None] * axes)
+    pairing = slope2 = s**2 @ ((axes @ P) * axes).sum(1)
+    if rank < len(s):  # the multiplier itself would be huge, and so would be its rounding errors
+        rows = s[s > 0, None] * axes[s > 0]
+        slope2 = -(rows * gauge._descent(rows, np.ones(len(rows)))).sum()
+    return g @ P * (-scale * slope2 / pairing), scale * scale * slope2, rank
+
+
+class _NonFinite(ArithmeticError):
+    pass
+
+
+class _Particles:
+    """The particles of positive weight: their energy, and their velocity as a field on flat arrays."""
+
+    def __init__(self, energy, gauge, weights, cutoff):
+        self.energy, self.gauge, self.cutoff = energy, gauge, cutoff
+        self.used = weights > 0
+        self.weights = weights[self.used]
+        self.evaluations = 0
+
+    def field(self, y):
+        """d/dt (x, int dissipation), flat, at y = (x, anything)."""
+        x = self._finite(y[:-1].reshape(len(self.weights), -1))
+        return self.rate(self._force(x, self.energy.force(x, self.weights.copy())))[0]
+
+    def motion(self, y):
+        """The same without the second part, which has another unit."""
+        return np.append(self.field(y)[:-1], 0.0)
+
+    def rate(self, g):
+        """(d/dt (x, int dissipation), rank) for forces g."""
+        v, slope2, rank = descent_velocity(g, self.gauge, self.weights, self.cutoff)
+        return np.append(v, slope2), rank
+
+    def value_and_force(self, x):
+        if hasattr(self.energy, "value_and_force"):
+            value, g = self.energy.value_and_force(self._finite(x), self.weights.copy())
+        else:
+            value = self.energy.value(self._finite(x), self.weights.copy())
+            g = self.energy.force(x.copy(), self.weights.copy())
+        value = float(value)
+        if not np.isfinite(value):
+            raise _NonFinite(f"the energy is {value}")
+        return value, self._force(x, g)
+
+    def _finite(self, x):
+        if not np.isfinite(x).all():
+            raise _NonFinite("the positions leave the range of float64")
+        return x.copy()  # an energy may write on its argument
+
+    def _force(self, x, g):
+        self.evaluations += 1
+        g = np.array(g, dtype=float)
+        if g.shape != x.shape:
+            raise ValueError(f"energy: force must return shape {x.shape}, got {g.shape}")
+        if not np.isfinite(g).all():
+            raise _NonFinite(f"the force has {np.sum(~np.isfinite(g))} entries that are not finite")
+        return g
+
+    def norm(self, v):
+        """(sum_i w_i |v_i|^2)^(1/2) of a flat field, without under- or overflow."""
+        scale, v = unit_scale(v.reshape(len(self.weights), -1))
+        return scale * np.sqrt(self.weights @ (v * v).sum(1))
+
+
+class _Run:
+    """Where a run is, how it came there, and how it goes on."""
+
+    def __init__(self, particles, x0, t_end, tol, marks, resume):
+        self.particles, self.t_end, self.tol = particles, t_end, tol
+        self.everyone, used = x0.copy(), particles.used
+        self.x = x0[used]
+        try:
+            self.energy, g = particles.value_and_force(self.x)
+        except _NonFinite as error:
+            raise ValueError(f"energy: at the start {error}") from None
+        self.rate, self.rank = particles.rate(g)
+        self.rejected, self.trouble, self.infinite, self.rho, self.age = 0, "", False, None, 0
+        self.direction = np.append(np.random.default_rng(0).standard_normal(self.x.size), 0.0)
+        if resume is None:
+            self.t, self.h, self.integral, self.length = 0.0, None, 0.0, 0.0
+            self.snapshots, self.marks = [], marks
+            self.record = {name: [] for name in RECORDED}
+            self._note(0.0)
+            if marks[0] == 0:
+                self._snapshot(marks.pop(0), self.x)
+        else:
+            self._take_up(resume)
+            done = max([self.t, *resume.snapshot_times])
+            self.marks = [mark for mark in marks if mark > done]
+        self.largest = np.abs(self.record["energy"]).max()  # what rounding of energies is relative to
+
+    def _take_up(self, old):
+        for name, now in (("energy", self.energy), ("dissipation", self.rate[-1])):
+            then = getattr(old, name)[-1]
+            if abs(now - then) > 1e-6 * np.abs(getattr(old, name)).max():
+                raise ValueError(f"resume: its last {name} is {then:.10g}, but this energy and gauge give {now:.10g}")
+        self.t, self.h, self.rejected = float(old.times[-1]), old.next_step, old.rejected
+        self.integral = float(old.energy[0] - old.energy[-1] - old.residual[-1])
+        self.length = float(old.length[-1])
+        self.particles.evaluations += old.evaluations
+        self.snapshots = list(zip(old.snapshot_times, old.positions, strict=True))
+        self.record = {name: list(getattr(old, name)) for name in RECORDED}
+
+    def go(self, max_steps, report):
+        """Step until something ends the run; returns the status."""
+        tried = 0
+        try:
+            while self.t < self.t_end:
+                left = self.t_end - self.t
+                if self.rate[-1] * left <= EPS * self.largest:
+                    for mark in self.marks:
+                        self._snapshot(mark, self.x)
+                    return "stationary"
+                if tried == max_steps:
+                    return "max_steps"
+                if self.h is not None and self.h < SHORTEST * self.t_end:
+                    return "non-finite" if self.infinite else "stalled"
+                tried += 1
+                try:
+                    with np.errstate(over="ignore", invalid="ignore"):
+                        self._step(left)
+                except _NonFinite as error:
+                    self.trouble, self.infinite = str(error), True
+                    self._reject(self.h, 0.25)
+                if report is not None:
+                    report(self.t)
+        except KeyboardInterrupt:
+            return "interrupted"
+        return "finished"
+
+    def _step(self, left):
+        """Try one step; accept it or shorten the next."""
+        y, tol, particles = np.append(self.x, 0.0), self.tol, self.particles
+        self._look_ahead(y, left)
+        h = min(self.h, left, _rkc.MOST_H_RHO / self.rho if self.rho else left)
+        h = left / 2 if h < left < 2 * h else h  # no crumb for the last step
+        new = _rkc.step(particles.field, y, self.rate, h, _rkc.stages_for(h * self.rho))
+        x, gained = new[:-1].reshape(self.x.shape), new[-1]
+        energy, g = particles.value_and_force(x)
+        rate, rank = particles.rate(g)
+
+        moved = particles.norm(new[:-1] - y[:-1])
+        doubt = particles.norm(_rkc.local_error(y, self.rate, new, rate, h)[:-1])
+        missing, noise = self.energy - energy - gained, NOISE * max(self.largest, abs(energy)) + TINY
+        spare = max(tol * self.integral - abs(self.record["residual"][-1]), 0.0)
+        error = max(
+            doubt / (tol * np.sqrt(moved * (self.length + moved)) + 8 * EPS * np.abs(x).max() + TINY),
+            abs(missing) / (tol * gained / 2 + spare / 10 + noise),
+            -missing / (gained / 2 + noise),
+        )
+        if not (error <= 1 and gained >= 0):
+            self.infinite, self.trouble = False, f"over {h:.3g} E fell by {gained + missing:.6g}, not {gained:.6g}"
+            self._reject(h, 0.8 / np.sqrt(error))
+            return
+
+        steepest = np.linalg.norm((rate - self.rate)[:-1]) / max(np.linalg.norm((new - y)[:-1]), TINY)
+        start, v = self.x, self.rate[:-1].reshape(x.shape)
+        end, v_end = x, rate[:-1].reshape(x.shape)
+        self.x, self.energy, self.rate, self.rank = x, energy, rate, rank
+        then, self.t = self.t, self.t_end if h == left else self.t + h
+        self.rho, self.age, self.trouble = max(self.rho, 1.2 * steepest), self.age + 1, ""
+        self.integral, self.length, self.largest = (
+            self.integral + gained,
+            self.length + moved,
+            max(self.largest, abs(energy)),
+        )
+        longer = h * min(5.0, 0.8 / np.sqrt(max(error, 1e-4)))
+        self.h = max(longer, self.h) if h < self.h else longer
+        self._note(h)
+        while self.marks and self.marks[0] <= self.t:
+            mark = self.marks.pop(0)
+            self._snapshot(mark, _hermite(start, h * v, end, h * v_end, (mark - then) / h) if mark < self.t else x)
+
+    def _look_ahead(self, y, left):
+        """The spectral radius at y, when it is unknown or old, and the first step size."""
+        if self.rho is None or self.age >= REFRESH:
+            spread = np.abs(self.x - self.x.mean(0)).max() or np.abs(self.x).max()
+            size = spread * np.sqrt(self.x.size) or left * np.linalg.norm(self.rate[:-1])
+            # Well inside the layer where the velocity is linear, well above what rounding of the positions hides.
+            length = size * min(1e-6, max(1e-8, 0.01 * self.particles.cutoff))
+            length = max(length, 1e4 * EPS * np.abs(self.x).max())
+            calls = 12 if self.rho is None else 3
+            self.rho, self.direction = _rkc.spectral_radius(
+                self.particles.motion, y, np.append(self.rate[:-1], 0.0), self.direction, length, calls
+            )
+            self.age = 0
+        if self.h is None:
+            self.h = min(left, np.sqrt(self.tol) / self.rho) if self.rho else left
+
+    def _reject(self, h, factor):
+        self.rejected += 1
+        self.h = h * (min(0.5, max(0.1, factor)) if np.isfinite(factor) else 0.1)
+        if self.age > 0:
+            self.rho = None
+
+    def _note(self, h):
+        slope2 = max(float(self.rate[-1]), 0.0)
+        v = self.rate[:-1].reshape(self.x.shape)
+        all_above = self.rank == v.shape[1] or slope2 == 0
+        speed = np.sqrt(slope2) if all_above else tangent_norm(v, self.particles.gauge, self.particles.weights)
+        E0 = self.record["energy"][0] if self.record["energy"] else self.energy
+        row = (self.t, self.energy, slope2, E0 - self.energy - self.integral, speed, self.length, self.rank, h)
+        for name, value in zip(RECORDED, row, strict=True):
+            self.record[name].append(value)
+
+    def _snapshot(self, mark, x):
+        self.everyone[self.particles.used] = x
+        self.snapshots.append((mark, self.everyone.copy()))
+
+    def result(self, status):
+        """Everything so far."""
+        n, d = self.everyone.shape
+        weights = np.zeros(n)
+        weights[self.particles.used] = self.particles.weights
+        self.everyone[self.particles.used] = self.x
+        return FlowResult(
+            **{name: np.array(values) for name, values in self.record.items()},
+            snapshot_times=np.array([time for time, _ in self.snapshots]),
+            positions=np.array([x for _, x in self.snapshots]).reshape(-1, n, d),
+            final=self.everyone.copy(),
+            weights=weights,
+            status=status,
+            gauge=repr(self.particles.gauge),
+            rejected=self.rejected,
+            evaluations=self.particles.evaluations,
+            next_step=float(self.h or 0),
+        )
+
+
+def _hermite(a, va, b, vb, s):
+    """The cubic with values a, b and derivatives va, vb at 0 and 1, at s."""
+    return (1 + 2 * s) * (1 - s) ** 2 * a + s * (1 - s) ** 2 * va + s * s * (3 - 2 * s) * b + s * s * (s - 1) * vb
+
+
+def _start(x0, weights, resume):
+    """(x0, weights), checked; those of the earlier run where they are None."""
+    if resume is None:
+        x0 = as_array("x0", x0, 2)
+        return x0, as_weights("weights", weights, len(x0))
+    if not isinstance(resume, FlowResult):
+        raise ValueError(f"resume: expected a FlowResult, got {type(resume).__name__}")
+    if x0 is not None:
+        x0 = as_array("x0", x0, 2, resume.final.shape)
+        if len(resume.snapshot_times) and resume.snapshot_times[0] == 0 and not np.array_equal(x0, resume.positions[0]):
+            raise ValueError("x0: expected None or the start of the run to resume, got other positions")
+    if weights is not None and not np.allclose(as_weights("weights", weights, len(resume.weights)), resume.weights):
+        raise ValueError("weights: expected None or those of the run to resume, got others")
+    return resume.final, resume.weights
+
+
+def _marks(n_snapshots, snapshot_times, t_end):
+    """The sorted times of snapshots."""
+    if snapshot_times is None:
+        if not (isinstance(n_snapshots, (int, np.integer)) and n_snapshots >= 2):
+            raise ValueError(f"n_snapshots: expected an integer of at least 2, got {n_snapshots!r}")
+        return list(np.linspace(0, t_end, n_snapshots))
+    marks = as_array("snapshot_times", snapshot_times, 1)
+    if (np.diff(marks) <= 0).any() or marks[0] < 0 or marks[-1] > t_end:
+        raise ValueError(f"snapshot_times: must increase within [0, {t_end}], got {marks}")
+    return list(marks)
+
+
+def _reporter(progress, start, t_end):
+    """A context giving ``report(t)``, or None."""
+    if not progress:
+        return nullcontext()
+    from tqdm.auto import tqdm
+
+    class Bar(tqdm):
+        def __call__(self, t):
+            self.update(t - self.n)
+
+    return Bar(desc="flow", total=t_end, initial=start, bar_format="{l_bar}{bar}| t = {n:.4g}/{total:.4g} [{elapsed}]")
