@@ -1,0 +1,122 @@
+"""Run the full experiments and store the figures and numbers that pages show: `make figures`.
+
+    .venv/bin/python book/figures.py              # all of them
+    .venv/bin/python book/figures.py attention    # one
+
+A figure takes minutes; a page must run in one. So a page runs a small version live, and shows these beside it. Each is
+stored in ``book/_static/figures``: ``name.json`` holds the command, seed, versions, wall-clock seconds, settings and
+numbers, and its pictures lie beside it. A page reads its numbers from there and nowhere else::
+
+    from figures import load
+
+    full = load("attention")
+    glue("attention-full", full.numbers["final_energy"][0])
+
+To add one, write a function without arguments that returns a ``Run``, and decorate it with ``@figure``.
+"""
+
+import json
+import platform
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+import swref
+
+FOLDER = Path(__file__).resolve().parent / "_static" / "figures"
+MOST_BYTES = 200_000  # of one file
+DIGITS = 7  # of every stored float: more than a page prints, and half the bytes
+FIGURES = {}
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one full run leaves: settings and numbers (JSON values or arrays) and pictures {file name: figure}.
+
+    A picture is stored as its name says, .svg or .png; one of thousands of dots is smaller as .png. ``run`` fills in
+    ``command``, ``versions`` and ``seconds``.
+    """
+
+    seed: int
+    settings: dict
+    numbers: dict
+    pictures: dict = field(default_factory=dict)
+    command: str = ""
+    versions: dict = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+def figure(function):
+    """Register ``function() -> Run`` under its name."""
+    FIGURES[function.__name__] = function
+    return function
+
+
+def run(name, folder=FOLDER):
+    """Run the figure ``name`` and store it in ``folder``."""
+    import matplotlib as mpl
+
+    from swref import plotting
+
+    mpl.use("agg")
+    plotting.style()
+    mpl.rcParams["svg.hashsalt"] = name  # no random ids, no date: the same run gives the same picture
+    start = time.perf_counter()
+    result = FIGURES[name]()
+    seconds = time.perf_counter() - start
+    folder.mkdir(parents=True, exist_ok=True)
+    for file, picture in result.pictures.items():
+        options = {"metadata": {"Date": None}} if file.endswith(".svg") else {"dpi": 144}
+        picture.savefig(folder / file, **options)
+    record = {
+        "command": f"python book/figures.py {name}",
+        "seed": result.seed,
+        "versions": {"swref": swref.__version__, "numpy": np.__version__, "python": platform.python_version()},
+        "seconds": round(seconds, 1),
+        "settings": _plain(result.settings),
+        "pictures": list(result.pictures),
+        "numbers": _plain(result.numbers),
+    }
+    text = ",\n".join(f"  {json.dumps(key)}: {json.dumps(value, allow_nan=False)}" for key, value in record.items())
+    (folder / f"{name}.json").write_text(f"{{\n{text}\n}}\n", encoding="utf-8")
+    for file in [f"{name}.json", *result.pictures]:
+        size = (folder / file).stat().st_size
+        if size > MOST_BYTES:
+            raise ValueError(f"{file}: has {size} bytes, at most {MOST_BYTES} are stored")
+
+
+def load(name, folder=FOLDER):
+    """The stored ``Run`` of a figure, lists as arrays; its pictures are file names."""
+    record = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+    record["numbers"] = _arrays(record["numbers"])
+    return Run(**record)
+
+
+def _plain(value):
+    """``value`` in JSON's types, floats rounded to DIGITS; NaN and infinity are refused by ``json.dumps``."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value
+
+
+def _arrays(value):
+    if isinstance(value, dict):
+        return {key: _arrays(item) for key, item in value.items()}
+    return np.array(value) if isinstance(value, list) else value
+
+
+if __name__ == "__main__":
+    wanted = sys.argv[1:] or list(FIGURES)
+    if unknown := set(wanted) - set(FIGURES):
+        sys.exit(f"unknown figure {', '.join(sorted(unknown))}; known: {', '.join(FIGURES)}")
+    for name in wanted:
+        print(f"{name} ...", flush=True)
+        run(name)
+        print(f"{name}: {load(name).seconds:.0f} s", flush=True)

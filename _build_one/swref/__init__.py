@@ -1,0 +1,28 @@
+"""swref: Spectral Wasserstein distances and flows, with certificates.
+
+A gauge is two functions; one max-min engine turns any gauge into distances, couplings and flows.
+Formulas and numbering follow G. Peyre, "Muon Dynamics as a Spectral Wasserstein Flow", arXiv:2604.04891.
+"""
+
+from . import energies
+from .clouds import displacement, transport
+from .gauges import (
+    Gauge,
+    GaugeError,
+    SpectralGauge,
+    check_gauge,
+    get_gauge,
+    list_gauges,
+    register_gauge,
+)
+from .gaussians import gaussian_transport, moment_lower_bound
+from .lmo import dual_norm, lmo, measure_lmo, tangent_norm
+from .maxmin import NotConverged
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Gauge", "GaugeError", "NotConverged", "SpectralGauge", "check_gauge", "displacement", "dual_norm", "energies",
+    "gaussian_transport", "get_gauge", "list_gauges", "lmo", "measure_lmo", "moment_lower_bound", "register_gauge",
+    "tangent_norm", "transport",
+]  # fmt: skip

@@ -1,0 +1,228 @@
+"""The plugin contract: a gauge is two functions, ``value`` and ``support``.
+
+K is the largest set of PSD matrices with support function gamma: K = {Q PSD : gamma_polar(Q) <= 1}.  [Prop. A.2]
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from .._validation import EPS, as_psd, as_symmetric, check_positive, psd_eigh, symmetrize
+from . import dual
+from .newton import curvature_gram
+
+
+class GaugeError(ValueError):
+    """A gauge breaks an axiom, or is asked for something its axioms do not give."""
+
+
+class Smoothed(NamedTuple):
+    """gamma_mu(S) = max_{Q in K} <Q, S> + mu b(Q) for a concave barrier b: what the engine's Newton steps use."""
+
+    value: float
+    Q: np.ndarray  # the maximizer, (d, d), in K
+    gram: Callable  # (k, d, d) -> (k, k): second derivative of gamma_mu along pairs of directions
+
+
+class SmoothedPhi(NamedTuple):
+    """A smoothed phi: second derivative W - W a a^T W / (a^T W a) with W = diag(curvature), a = axis."""
+
+    value: float
+    q: np.ndarray  # gradient (d,)
+    curvature: np.ndarray  # (d,) >= 0
+    axis: np.ndarray  # (d,)
+    divided: np.ndarray  # (q_i - q_j)/(lam_i - lam_j), (d, d), zero on the diagonal
+
+
+class Gauge(ABC):
+    """A monotone gauge gamma(S) = max_{Q in K} <Q, S> on PSD (d, d) moments.  [Sec. 2, App. A]
+
+    Write ``value`` and ``support``; every distance, LMO, flow and check of the package follows from these two.
+    gamma must be convex, positively 1-homogeneous, positive off zero and monotone: S <= T implies
+    gamma(S) <= gamma(T) in the Loewner order. ``swref.check_gauge`` tests all of it.
+
+    ``dimension`` is None, or the only d the gauge accepts. ``convex`` is False for root-norm gauges only.
+    """
+
+    dimension = None
+    convex = True
+
+    @abstractmethod
+    def value(self, S):
+        """gamma(S), a float, for S (d, d) positive semidefinite."""
+
+    @abstractmethod
+    def support(self, S):
+        """A maximizer Q (d, d) of <Q, S> over K: positive semidefinite, with <Q, S> = gamma(S)."""
+
+    def polar(self, Q):
+        """sup {<Q, S> : S PSD, gamma(S) <= 1}, a float; at most 1 exactly on K. From ``support``, to 1e-9 relative."""
+        return dual.polar(self, as_psd("Q", Q, self.dimension))
+
+    def project(self, A):
+        """The Euclidean projection of a symmetric (d, d) matrix A on K.
+
+        From ``support``, to a duality gap of 1e-9 |A_+| max_{Q in K} |Q|; in K to 1e-9.
+        """
+        return dual.project(self, as_symmetric("A", A, self.dimension))
+
+    def measure_multiplier(self, C):
+        """P (d, d) symmetric such that v = -P g solves the measure LMO for forces of second moment C.  [Prop. 2.6]
+
+        Scale: P(tC) = P(C) for t > 0. Zero on the null space of C unless the closed form says otherwise.
+        From ``support``, to a duality gap of 1e-9 relative.
+        """
+        _, lam, U = psd_eigh("C", as_symmetric("C", C, self.dimension))
+        keep = lam > 10 * len(lam) * EPS * lam[0]
+        return self._multiplier(U[:, keep], np.sqrt(lam[keep]))
+
+    @classmethod
+    def example(cls, d):
+        """An instance that accepts dimension d, for the test battery and ``check_gauge`` by name."""
+        return cls()
+
+    # -- algebra ------------------------------------------------------------------------------------------------
+    def __add__(self, other):
+        """(gamma_1 + gamma_2)(S); K is the Minkowski sum."""
+        from .compose import Sum
+
+        return Sum(self, other) if isinstance(other, Gauge) else NotImplemented
+
+    def __mul__(self, factor):
+        """factor * gamma: distances grow by sqrt(factor), velocities shrink by 1/factor."""
+        from .compose import Multiple
+
+        return Multiple(self, check_positive("factor", factor)) if np.isscalar(factor) else NotImplemented
+
+    __rmul__ = __mul__
+
+    def congruence(self, A):
+        """S -> gamma(A^T S A) with A (d, m) of rank d; K becomes {A Q A^T}."""
+        from .compose import Congruence
+
+        return Congruence(self, A)
+
+    # -- hooks: a gauge may override these to be faster or more accurate; nobody has to --------------------------
+    def _descent(self, g, weights):
+        """v (n, d) minimising sum_i w_i g_i.v_i + gamma(sum_i w_i v_i v_i^T) / 2, for g of order one."""
+        forces = np.sqrt(weights)[:, None] * g
+        if type(self).measure_multiplier is not Gauge.measure_multiplier:
+            return -g @ self.measure_multiplier(forces.T @ forces)
+        W, s = _principal_axes(forces)
+        return -(g @ (W / s)) @ dual.descent_factor(self, W * s).T if len(s) else np.zeros_like(g)
+
+    def _norm(self, v, weights):
+        """gamma(sum_i w_i v_i v_i^T)^(1/2) for v (n, d) of order one."""
+        return np.sqrt(self.value(symmetrize((v * weights[:, None]).T @ v)))
+
+    def _factor_multiplier(self, R):
+        """``measure_multiplier(R^T R)`` from R (k, d): squaring would lose the small singular values."""
+        if type(self).measure_multiplier is not Gauge.measure_multiplier:
+            return self.measure_multiplier(R.T @ R)
+        return self._multiplier(*_principal_axes(R))
+
+    def _multiplier(self, W, s):
+        """P (d, d) for forces with principal axes W (d, r), orthonormal, and singular values s (r,) > 0, descending."""
+        if len(s) == 0:
+            return np.zeros((len(W), len(W)))
+        X = dual.descent_factor(self, W * s) / s @ W.T  # P, restricted to the range of C
+        return X + X.T - symmetrize(W @ (W.T @ X))
+
+    def _smoothed(self, S, mu):  # noqa: B027 - a hook, not abstract: None is an answer
+        """``Smoothed`` at S, or None when only ``value`` and ``support`` are known."""
+
+
+def _principal_axes(X):
+    """(W, s): right singular vectors (d, r) and singular values (r,) of X (n, d), those above max(n, d) eps s[0]."""
+    R = np.linalg.qr(X, mode="r") if len(X) > X.shape[1] else X
+    _, s, Wt = np.linalg.svd(R, full_matrices=False)
+    keep = s > max(X.shape) * EPS * s[0]
+    return Wt[keep].T, s[keep]
+
+
+class SpectralGauge(Gauge):
+    """gamma(S) = phi(eigenvalues of S): write ``phi`` and ``dphi``, nothing else.  [Sec. 2]
+
+    phi is a symmetric monotone norm on R^d_+.
+    """
+
+    @abstractmethod
+    def phi(self, lam):
+        """phi(lam), a float, for eigenvalues lam (d,) >= 0 in descending order."""
+
+    @abstractmethod
+    def dphi(self, lam):
+        """A subgradient q (d,) >= 0 of phi at lam: <q, lam> = phi(lam) and <q, x> <= phi(x) for all x >= 0."""
+
+    def value(self, S):
+        scale, lam, _ = psd_eigh("S", as_symmetric("S", S))
+        return float(scale * self.phi(lam)) if scale else 0.0
+
+    def support(self, S):
+        scale, lam, U = psd_eigh("S", as_symmetric("S", S))
+        if scale == 0:  # every Q in K is a maximizer: take the one of the identity
+            lam = np.ones_like(lam)
+        return (U * np.asarray(self.dphi(lam), dtype=float)) @ U.T
+
+    def multiplier_values(self, s):
+        """Eigenvalues p (d,) of P for forces with singular values s (d,) >= 0, descending, s[0] = 1.
+
+        Minimises sum_i s_i^2 / q_i over the diagonal part of K; p = 1/q. Entries where s = 0 are ignored: null
+        directions stay at rest. Override where it is closed.
+        """
+        keep = s > 0
+        A = dual.descent_factor(_Diagonal(self), np.diag(s)[:, keep])
+        return np.append(np.diag(A) / s[keep], np.zeros(len(s) - keep.sum()))
+
+    def _multiplier(self, W, s):
+        return (W * self._axes_multiplier(W, s)) @ W.T
+
+    def _axes_multiplier(self, W, s):
+        """p (r,) for singular values s (r,) > 0 out of d = len(W)."""
+        return self.multiplier_values(np.pad(s / s[0], (0, len(W) - len(s))))[: len(s)] if len(s) else s
+
+    def _descent(self, g, weights):
+        root = np.sqrt(weights)[:, None]
+        W, s = _principal_axes(root * g)
+        u = g @ (W / s)
+        # By rounding, column j of u contains eps s[i] / s[j] of each earlier column i. At p = inf, which amplifies
+        # small directions, that would show: Gram-Schmidt removes it.
+        R = np.linalg.qr(root * u, mode="r")
+        u = np.linalg.solve(R.T, u.T).T * np.sign(np.diag(R))
+        return -(u * (self._axes_multiplier(W, s) * s)) @ W.T
+
+    def _smoothed_phi(self, lam, mu):
+        """``SmoothedPhi`` at eigenvalues lam (d,) descending, or None."""
+
+    def _smoothed(self, S, mu):
+        lam, U = np.linalg.eigh(S)
+        phi = self._smoothed_phi(np.maximum(lam[::-1], 0), mu)
+        if phi is None:
+            return None
+        U = U[:, ::-1]
+
+        def gram(T):
+            T = U.T @ T @ U
+            flat = (T * np.sqrt(phi.divided)).reshape(len(T), -1)
+            return curvature_gram(np.diagonal(T, axis1=1, axis2=2), phi.curvature, phi.axis) + flat @ flat.T
+
+        return Smoothed(phi.value, (U * phi.q) @ U.T, gram)
+
+
+class _Diagonal(Gauge):
+    """A spectral gauge restricted to diagonal matrices, where its measure LMO is decided."""
+
+    def __init__(self, spectral):
+        self.spectral = spectral
+
+    def value(self, S):
+        return float(self.spectral.phi(np.sort(np.diag(S))[::-1]))
+
+    def support(self, S):
+        lam = np.diag(S)
+        order = np.argsort(-lam, kind="stable")
+        q = np.empty_like(lam)
+        q[order] = self.spectral.dphi(lam[order])
+        return np.diag(q)

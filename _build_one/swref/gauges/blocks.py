@@ -1,0 +1,182 @@
+"""Block gauges: one gauge per group of columns, summed (a scale each) or maximised (one common clock).  [App. B]"""
+
+from itertools import pairwise
+
+import numpy as np
+
+from .._validation import as_array, as_psd
+from .base import Gauge, Smoothed
+from .compose import mixed_gram
+from .newton import soft_max
+from .registry import get_gauge, register_gauge
+
+
+class _Blocks(Gauge):
+    def __init__(self, blocks, scales=None, gauge="operator", **params):
+        self.blocks = _parse_blocks(blocks)
+        self.dimension = sum(map(len, self.blocks))
+        inner = gauge if isinstance(gauge, (list, tuple)) else [gauge] * len(self.blocks)
+        if len(inner) != len(self.blocks):
+            raise ValueError(f"gauge: expected one or {len(self.blocks)} inner gauges, got {len(inner)}")
+        self.inner = [get_gauge(g, **params) for g in inner]
+        self.convex = all(g.convex for g in self.inner)
+        self.scales = (
+            np.ones(len(self.blocks)) if scales is None else as_array("scales", scales, 1, (len(self.blocks),))
+        )
+        if (self.scales <= 0).any():
+            raise ValueError(f"scales: must be positive, got {self.scales.min():.3g}")
+
+    def __repr__(self):
+        return f"{type(self).__name__}(blocks={[len(b) for b in self.blocks]}, gauge={self.inner})"
+
+    @classmethod
+    def example(cls, d):
+        return cls([d] if d == 1 else [d // 2, d - d // 2], scales=[1.0] if d == 1 else [1.0, 0.5])
+
+    def _parts(self, S):
+        """The diagonal blocks S_bb; S may be a stack (..., d, d)."""
+        return [S[..., b[:, None], b] for b in self.blocks]
+
+    def _values(self, S):
+        S = as_psd("S", S, self.dimension)
+        return np.array([g.value(P) for g, P in zip(self.inner, self._parts(S), strict=True)]) / self.scales**2
+
+    def _assemble(self, matrices):
+        Q = np.zeros((self.dimension, self.dimension))
+        for b, M in zip(self.blocks, matrices, strict=True):
+            Q[b[:, None], b] = M
+        return Q
+
+    def measure_multiplier(self, C):
+        parts = self._parts(as_psd("C", C, self.dimension))
+        multipliers = [g.measure_multiplier(P) for g, P in zip(self.inner, parts, strict=True)]
+        traces = np.array([np.vdot(M, P) for M, P in zip(multipliers, parts, strict=True)])
+        return self._combine(multipliers, self.scales * np.sqrt(np.maximum(traces, 0)))
+
+    def _factor_multiplier(self, R):
+        parts = [R[:, b] for b in self.blocks]
+        multipliers = [g._factor_multiplier(P) for g, P in zip(self.inner, parts, strict=True)]
+        traces = np.array([np.vdot(P @ M, P) for M, P in zip(multipliers, parts, strict=True)])
+        return self._combine(multipliers, self.scales * np.sqrt(np.maximum(traces, 0)))
+
+    def _smoothed_parts(self, S, mu):
+        """Each block's ``Smoothed`` divided by its squared scale, with Q embedded; None if an inner gauge has none."""
+        embedded = []
+        for index, (g, P, eta) in enumerate(zip(self.inner, self._parts(S), self.scales, strict=True)):
+            part = g._smoothed(P, mu)
+            if part is None:
+                return None
+            b = self.blocks[index]
+            Q = np.zeros((self.dimension, self.dimension))
+            Q[b[:, None], b] = part.Q / eta**2
+
+            def gram(T, b=b, part=part, eta=eta):
+                return part.gram(T[:, b[:, None], b]) / eta**2
+
+            embedded.append(Smoothed(part.value / eta**2, Q, gram))
+        return embedded
+
+    def _block_descents(self, g, weights):
+        """For each block: its own LMO field with the learning rate eta applied, and eta times its dual norm."""
+        fields, norms = [], []
+        for inner, b, eta in zip(self.inner, self.blocks, self.scales, strict=True):
+            scale = float(np.abs(g[:, b]).max()) or 1.0  # one block may be far smaller than another
+            part = g[:, b] / scale
+            field = inner._descent(part, weights)
+            fields.append(eta**2 * scale * field)
+            norms.append(eta * scale * np.sqrt(max(-(weights[:, None] * part * field).sum(), 0)))
+        return fields, np.array(norms)
+
+    def _join(self, fields):
+        v = np.empty((len(fields[0]), self.dimension))
+        for b, field in zip(self.blocks, fields, strict=True):
+            v[:, b] = field
+        return v
+
+
+@register_gauge("block-sum")
+class BlockSum(_Blocks):
+    """sum_b gamma_b(S_bb) / eta_b^2: every block of columns moves on its own scale.  [App. B]
+
+    ``blocks``: sizes in column order, or lists of column indices that partition range(d); ``scales``: the
+    learning-rate factors eta_b (default 1); ``gauge``: inner gauge or one per block (default operator, which gives
+    J_b = -eta_b^2 |G_b|_* times the polar factor of G_b).
+    """
+
+    def value(self, S):
+        return float(self._values(S).sum())
+
+    def support(self, S):
+        parts = self._parts(as_psd("S", S, self.dimension))
+        return self._assemble([g.support(P) / e**2 for g, P, e in zip(self.inner, parts, self.scales, strict=True)])
+
+    def _combine(self, multipliers, norms):
+        return self._assemble([eta**2 * M for eta, M in zip(self.scales, multipliers, strict=True)])
+
+    def _descent(self, g, weights):
+        return self._join(self._block_descents(g, weights)[0])
+
+    def _smoothed(self, S, mu):
+        parts = self._smoothed_parts(S, mu)
+        if parts is None:
+            return None
+        return Smoothed(sum(p.value for p in parts), sum(p.Q for p in parts), lambda T: sum(p.gram(T) for p in parts))
+
+
+@register_gauge("block-max")
+class BlockMax(_Blocks):
+    """max_b gamma_b(S_bb) / eta_b^2: one common clock for all blocks, what "Muon on every layer" does.  [App. B]
+
+    Arguments as for BlockSum. With operator inner gauges J_b = -eta_b (sum_a eta_a |G_a|_*) times the polar factor
+    of G_b.
+    """
+
+    def value(self, S):
+        return float(self._values(S).max())
+
+    def support(self, S):
+        S = as_psd("S", S, self.dimension)
+        active = int(np.argmax(self._values(S)))
+        zeros = [np.zeros((len(b), len(b))) for b in self.blocks]
+        zeros[active] = self.inner[active].support(self._parts(S)[active]) / self.scales[active] ** 2
+        return self._assemble(zeros)
+
+    def _combine(self, multipliers, norms):
+        return self._assemble([c * M for c, M in zip(self._common_clock(norms), multipliers, strict=True)])
+
+    def _descent(self, g, weights):
+        fields, norms = self._block_descents(g, weights)
+        clock = self._common_clock(norms) / self.scales**2  # the fields already carry eta^2
+        return self._join([f * field for f, field in zip(clock, fields, strict=True)])
+
+    def _common_clock(self, norms):
+        """eta_b^2 (sum_a norm_a) / norm_b, zero for a block without force."""
+        return self.scales**2 * norms.sum() / np.where(norms > 0, norms, np.inf)
+
+    def _smoothed(self, S, mu):
+        parts = self._smoothed_parts(S, mu)
+        if parts is None:
+            return None
+        value, theta, curvature = soft_max(np.array([p.value for p in parts]), mu)
+        return Smoothed(
+            value, sum(t * p.Q for t, p in zip(theta, parts, strict=True)), mixed_gram(parts, theta, curvature)
+        )
+
+
+def _parse_blocks(blocks):
+    """Index arrays (one per block) that partition range(d), from sizes or index lists."""
+    try:
+        whole = [np.asarray(b).astype(int) for b in blocks]
+        if not whole or not all(np.array_equal(w, b) for w, b in zip(whole, blocks, strict=True)):
+            raise ValueError
+        if all(w.ndim == 0 for w in whole):
+            if min(whole) < 1:
+                raise ValueError
+            return [np.arange(a, b) for a, b in pairwise(np.cumsum([0, *whole]))]
+        whole = [np.atleast_1d(w) for w in whole]
+        flat = np.concatenate(whole)
+    except (TypeError, ValueError):
+        raise ValueError(f"blocks: expected positive sizes or lists of column indices, got {blocks!r}") from None
+    if sorted(flat) != list(range(len(flat))) or any(len(w) == 0 for w in whole):
+        raise ValueError(f"blocks: index lists must partition range({len(flat)}), got {[w.tolist() for w in whole]}")
+    return whole

@@ -1,0 +1,268 @@
+"""``check_gauge``: the axioms of a gauge, one function each, tried on matrices chosen to break them."""
+
+import numpy as np
+
+from .._validation import symmetrize
+from .base import Gauge, GaugeError, SpectralGauge
+from .registry import gauge_class, get_gauge
+
+TOLERANCE = 1e-8  # relative; a gauge that is computed, not just evaluated, must be this accurate
+
+
+def check_gauge(gauge, d=3, seed=0):
+    """Try the axioms of Sec. 2 on random, rank-one, ordered and adversarial PSD (d, d) matrices; None if all hold.
+
+    ``gauge`` is an instance, or a registered name, which stands for ``gauge_class(name).example(d)``. A gauge with a
+    fixed ``dimension`` is tried there, whatever d is. Axioms, each to 1e-8 relative: ``value`` is finite, zero at zero,
+    positive off zero, 1-homogeneous, convex and monotone; ``support`` is finite, symmetric and PSD, attains the value
+    and is feasible; neither changes its argument. ``polar``, ``project`` and ``measure_multiplier`` must agree with
+    these two, if the gauge brings its own.
+
+    Raises GaugeError with the name of the first broken axiom and the matrices that break it. Passing is evidence, not
+    proof; another ``seed`` tries other matrices.
+    """
+    gauge = _instance(gauge, d)
+    probe = _Probe(gauge, gauge.dimension or d, np.random.default_rng(seed))
+    for axiom in _AXIOMS:
+        axiom(probe)
+
+
+def _instance(gauge, d):
+    if not isinstance(gauge, str):
+        return get_gauge(gauge)
+    cls = gauge_class(gauge)
+    try:
+        return cls.example(d)
+    except TypeError as error:
+        raise GaugeError(f"example: {cls.__name__}.example({d}) must return an instance ({error})") from error
+
+
+class _Probe:
+    """The gauge under test, the matrices to try it on, and calls that check what any call must respect."""
+
+    def __init__(self, gauge, d, rng):
+        self.gauge, self.d, self._values = gauge, d, {}
+        self.matrices = _trial_matrices(d, rng)
+        self.pairs = _trial_pairs(d, self.matrices, rng)
+
+    def value(self, S):
+        key = S.tobytes()
+        if key not in self._values:
+            self._values[key] = self._checked_value(S)
+        return self._values[key]
+
+    def _checked_value(self, S):
+        result = self._call("value", S)
+        if np.ndim(result) != 0 or not np.isrealobj(result):
+            _fail("finite", f"value(S) must be one real number, got {result!r}", S=S)
+        if not np.isfinite(result):
+            _fail("finite", f"value(S) = {result!r}", S=S)
+        return float(result)
+
+    def support(self, S):
+        Q = np.asarray(self._call("support", S))
+        if Q.shape != (self.d, self.d) or not np.isrealobj(Q) or not np.isfinite(Q).all():
+            _fail("support finite", f"support(S) must be a finite real ({self.d}, {self.d}) matrix", S=S, Q=Q)
+        return np.array(Q, dtype=float)
+
+    def _call(self, name, S):
+        argument = S.copy()
+        try:
+            result = getattr(self.gauge, name)(argument)
+        except Exception as error:  # a plugin may raise anything: report it with the matrix that did it
+            _fail("defined", f"{name}(S) raised {type(error).__name__}: {error}", S=S)
+        if not np.array_equal(argument, S):
+            _fail("no mutation", f"{name}(S) changed its argument", before=S, after=argument)
+        return result
+
+
+def _trial_matrices(d, rng):
+    """Unit vectors, sums and differences of two, I, 1 1^T, Wishart matrices of every rank, spread diagonals."""
+    unit = np.eye(d)
+    special = [np.eye(d), np.ones((d, d)), np.diag(1.0 + np.arange(d))]
+    special += [np.outer(e, e) for e in unit[:12]]
+    special += [np.outer(u, u) for pair in _plus_minus(d, rng) for u in pair]
+    random = [rng.standard_normal((1 + k % (d + 1), d)) for k in range(max(12, 2 * d + 2))]
+    spread = [rng.standard_normal((d, d)) * np.geomspace(1, 1e-3, d) for _ in range(3)]
+    return special + [X.T @ X for X in random] + [X @ X.T for X in spread] + [X.T @ X for X in spread]
+
+
+def _trial_pairs(d, matrices, rng):
+    """Pairs (S, T): e_i + e_j against e_i - e_j, a matrix against its complement in lambda_max I, random pairs."""
+    pairs = [(np.outer(u, u), np.outer(v, v)) for u, v in _plus_minus(d, rng)]
+    pairs += [(S, symmetrize(np.linalg.norm(S, 2) * np.eye(d) - S)) for S in matrices]
+    chosen = rng.integers(len(matrices), size=(100, 2))
+    return pairs + [(matrices[i], matrices[j]) for i, j in chosen]
+
+
+def _plus_minus(d, rng):
+    """(e_i + e_j, e_i - e_j) for all i < j, or 30 of them."""
+    i, j = np.triu_indices(d, 1)
+    chosen = rng.permutation(len(i))[:30]
+    unit = np.eye(d)
+    return [(unit[a] + unit[b], unit[a] - unit[b]) for a, b in zip(i[chosen], j[chosen], strict=True)]
+
+
+def _finite(probe):
+    for S in probe.matrices:
+        probe.value(S)
+
+
+def _zero(probe):
+    zero = np.zeros((probe.d, probe.d))
+    if abs(probe.value(zero)) > 1e-12 * probe.value(np.eye(probe.d)):
+        _fail("homogeneous", f"value(0) = {probe.value(zero):.6g}, not 0")
+
+
+def _positive(probe):
+    for S in probe.matrices:
+        if not probe.value(S) > 0:
+            _fail("positive", f"value(S) = {probe.value(S):.6g} although S != 0", S=S)
+
+
+def _homogeneous(probe):
+    for S in probe.matrices:
+        value = probe.value(S)
+        for t in (1e-6, 0.3, 7.0, 1e6):
+            scaled = probe.value(t * S)
+            if abs(scaled - t * value) > TOLERANCE * t * value:
+                _fail("homogeneous", f"value({t:g} S) = {scaled:.6g} but {t:g} value(S) = {t * value:.6g}", S=S)
+
+
+def _convex(probe):
+    for S, T in probe.pairs:
+        middle, mean = probe.value(0.5 * (S + T)), 0.5 * (probe.value(S) + probe.value(T))
+        if middle > mean * (1 + TOLERANCE):
+            _fail("convex", f"value((S + T)/2) = {middle:.6g} > (value(S) + value(T))/2 = {mean:.6g}", S=S, T=T)
+
+
+def _monotone(probe):
+    ordered = [(S, S + T) for S, T in probe.pairs] + [pair for S in probe.matrices[-6:] for pair in _descents(probe, S)]
+    for S, T in ordered:
+        small, large = probe.value(S), probe.value(T)
+        if small > large * (1 + TOLERANCE):
+            _fail("monotone", f"S <= T but value(S) = {small:.6g} > value(T) = {large:.6g}", S=S, T=T)
+
+
+def _descents(probe, S):
+    """S against S + t u u^T, u the direction in which the finite-difference gradient of ``value`` is smallest."""
+    h, gradient = 1e-5 * np.trace(S), np.zeros_like(S)
+    S = S + h * np.eye(probe.d)  # room for the differences below
+    for i, j in zip(*np.triu_indices(probe.d), strict=True):
+        E = np.zeros_like(S)
+        E[i, j] += 0.5 * h
+        E[j, i] += 0.5 * h
+        gradient[i, j] = gradient[j, i] = probe.value(S + E) - probe.value(S - E)
+    u = np.linalg.eigh(gradient)[1][:, 0]
+    return [(S, S + t * np.trace(S) * np.outer(u, u)) for t in (1e-3, 0.03, 1.0)]
+
+
+def _support_symmetric_psd(probe):
+    for S in probe.matrices:
+        Q = probe.support(S)
+        size = np.abs(Q).max()
+        if np.abs(Q - Q.T).max() > TOLERANCE * size:
+            _fail("support symmetric", "support(S) = Q is not symmetric", S=S, Q=Q)
+        low = np.linalg.eigvalsh(symmetrize(Q))[0]
+        if low < -TOLERANCE * size:
+            _fail(
+                "support PSD",
+                f"support(S) = Q has the eigenvalue {low:.6g} (K must lie in the PSD cone)",
+                S=S,
+                Q=Q,
+            )
+
+
+def _support_attains(probe):
+    for S in probe.matrices:
+        Q = probe.support(S)
+        pairing, value = np.vdot(Q, S), probe.value(S)
+        if abs(pairing - value) > TOLERANCE * value:
+            _fail("support attains", f"<support(S), S> = {pairing:.6g} but value(S) = {value:.6g}", S=S, Q=Q)
+
+
+def _support_feasible(probe):
+    """<Q, T> <= value(T), T from the list and from the eigenspaces of Q, where a Q outside K is most likely caught."""
+    for S in probe.matrices:
+        Q = probe.support(S)
+        w, U = np.linalg.eigh(symmetrize(Q))
+        leading = [U[:, -k:] @ U[:, -k:].T for k in range(1, probe.d + 1)]
+        powers = [(U * np.maximum(w, 0) ** r) @ U.T for r in (0.5, 1, 3)]
+        for T in probe.matrices + leading + powers:
+            pairing, value = np.vdot(Q, T), probe.value(T)
+            if pairing > value * (1 + TOLERANCE):
+                _fail(
+                    "support feasible",
+                    f"<support(S), T> = {pairing:.6g} > value(T) = {value:.6g}",
+                    S=S,
+                    T=T,
+                    Q=Q,
+                )
+
+
+def _overrides(gauge, *names):
+    """Whether a method is the gauge's own, neither Gauge's default nor SpectralGauge's."""
+    methods = [getattr(type(gauge), name, None) for name in names]
+    defaults = [getattr(base, name, None) for base in (Gauge, SpectralGauge) for name in names]
+    return any(method not in defaults for method in methods)
+
+
+def _polar_agrees(probe):
+    """polar(Q) = 1 for Q = support(S), and <Q, T> <= polar(Q) value(T)."""
+    if not _overrides(probe.gauge, "polar"):
+        return
+    for S in probe.matrices[-12:]:
+        Q = probe.support(S)
+        polar = probe.gauge.polar(Q)
+        if abs(polar - 1) > TOLERANCE:
+            _fail("polar", f"polar(support(S)) = {polar:.10g}, not 1", S=S, Q=Q)
+        for T in probe.matrices:
+            pairing, bound = np.vdot(S, T), probe.gauge.polar(S) * probe.value(T)
+            if pairing > bound * (1 + TOLERANCE):
+                _fail("polar", f"<Q, T> = {pairing:.6g} > polar(Q) value(T) = {bound:.6g}", Q=S, T=T)
+
+
+def _project_agrees(probe):
+    """P = project(A) lies in K, and <A - P, Q - P> <= 0 for every Q in K."""
+    if not _overrides(probe.gauge, "project"):
+        return
+    metrics = [probe.support(S) for S in probe.matrices]
+    size = max(np.abs(Q).max() for Q in metrics)
+    for S in probe.matrices[-12:]:
+        A = size * (S / np.abs(S).max() - 0.3 * np.eye(probe.d))
+        P = probe.gauge.project(A)
+        for T in probe.matrices:
+            if np.vdot(P, T) > probe.value(T) * (1 + 1e-6):
+                _fail("project", "P = project(A) is outside K: <P, T> > value(T)", A=A, P=P, T=T)
+        for Q in metrics + [0 * P, 0.5 * P]:
+            if np.vdot(A - P, Q - P) > 1e-6 * size**2:
+                _fail("project", "Q in K is nearer to A than P = project(A)", A=A, P=P, Q=Q)
+
+
+def _multiplier_agrees(probe):
+    """v = -P g solves the measure LMO: no other field A g has a larger pairing for its norm."""
+    if not _overrides(probe.gauge, "measure_multiplier", "_multiplier", "multiplier_values"):
+        return
+    for C in probe.matrices[-12:]:
+        C = C / np.trace(C)
+        P = probe.gauge.measure_multiplier(C)
+        square, dual = probe.value(symmetrize(P @ C @ P.T)), np.vdot(P, C)
+        if abs(square - dual) > 1e-6 * dual:
+            _fail("measure_multiplier", f"value(P C P) = {square:.6g} but tr(P C) = {dual:.6g}", C=C, P=P)
+        for E in probe.matrices:
+            A = P + (0.1 * np.abs(P).max() / np.abs(E).max()) * E
+            pairing, norm = np.vdot(A, C), probe.value(symmetrize(A @ C @ A.T))
+            if pairing**2 > dual * norm * (1 + 1e-6):
+                _fail("measure_multiplier", "v = -A g is a better field than v = -P g", C=C, P=P, A=A)
+
+
+_AXIOMS = [
+    _finite, _zero, _positive, _convex, _homogeneous, _monotone,
+    _support_symmetric_psd, _support_attains, _support_feasible,
+    _polar_agrees, _project_agrees, _multiplier_agrees,
+]  # fmt: skip
+
+
+def _fail(axiom, what, **matrices):
+    shown = (f"\n{name} =\n{np.array2string(np.asarray(M), precision=6)}" for name, M in matrices.items())
+    raise GaugeError(f"{axiom}: {what}" + "".join(shown))

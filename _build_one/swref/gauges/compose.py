@@ -1,0 +1,154 @@
+"""New gauges from old: sums, maxima, positive multiples, congruences."""
+
+import numpy as np
+
+from .._validation import as_array, as_psd, check_positive, symmetrize
+from .base import Gauge, Smoothed
+from .newton import curvature_gram, soft_max
+
+
+class _Combination(Gauge):
+    def __init__(self, *parts):
+        if not parts or not all(isinstance(g, Gauge) for g in parts):
+            raise ValueError(f"gauges: expected one or more swref.Gauge instances, got {parts!r}")
+        if not all(g.convex for g in parts):
+            raise ValueError(f"gauges: all must be convex, got {parts!r}")
+        dimensions = {g.dimension for g in parts} - {None}
+        if len(dimensions) > 1:
+            raise ValueError(f"gauges: dimensions disagree, got {sorted(dimensions)}")
+        self.parts = parts
+        self.dimension = dimensions.pop() if dimensions else None
+
+    def __repr__(self):
+        return f"{type(self).__name__}({', '.join(map(repr, self.parts))})"
+
+    def _smoothed_parts(self, S, mu):
+        parts = [g._smoothed(S, mu) for g in self.parts]
+        return None if any(p is None for p in parts) else parts
+
+
+class Sum(_Combination):
+    """(gamma_1 + ... + gamma_k)(S); written gamma_1 + gamma_2. K is the Minkowski sum."""
+
+    def value(self, S):
+        return sum(g.value(S) for g in self.parts)
+
+    def support(self, S):
+        return sum(g.support(S) for g in self.parts)
+
+    def _smoothed(self, S, mu):
+        parts = self._smoothed_parts(S, mu)
+        if parts is None:
+            return None
+        return Smoothed(sum(p.value for p in parts), sum(p.Q for p in parts), lambda T: sum(p.gram(T) for p in parts))
+
+
+class Max(_Combination):
+    """max(gamma_1, ..., gamma_k)(S). K is the hull of the union."""
+
+    def value(self, S):
+        return max(g.value(S) for g in self.parts)
+
+    def support(self, S):
+        return max(self.parts, key=lambda g: g.value(S)).support(S)
+
+    def _smoothed(self, S, mu):
+        parts = self._smoothed_parts(S, mu)
+        if parts is None:
+            return None
+        value, theta, curvature = soft_max(np.array([p.value for p in parts]), mu)
+        return Smoothed(
+            value, sum(t * p.Q for t, p in zip(theta, parts, strict=True)), mixed_gram(parts, theta, curvature)
+        )
+
+
+class Multiple(Gauge):
+    """factor * gamma(S), factor > 0; written factor * gamma. W grows by sqrt(factor), velocities shrink by 1/factor."""
+
+    def __init__(self, gauge, factor):
+        self.gauge, self.factor = gauge, check_positive("factor", factor)
+        self.dimension, self.convex = gauge.dimension, gauge.convex
+
+    def __repr__(self):
+        return f"{self.factor:g} * {self.gauge!r}"
+
+    def value(self, S):
+        return self.factor * self.gauge.value(S)
+
+    def support(self, S):
+        return self.factor * self.gauge.support(S)
+
+    def polar(self, Q):
+        return self.gauge.polar(Q) / self.factor
+
+    def project(self, A):
+        return self.factor * self.gauge.project(as_array("A", A, 2) / self.factor)
+
+    def measure_multiplier(self, C):
+        return self.gauge.measure_multiplier(C) / self.factor
+
+    def _norm(self, v, weights):
+        return np.sqrt(self.factor) * self.gauge._norm(v, weights)
+
+    def _factor_multiplier(self, R):
+        return self.gauge._factor_multiplier(R) / self.factor
+
+    def _descent(self, g, weights):
+        return self.gauge._descent(g, weights) / self.factor
+
+    def _smoothed(self, S, mu):
+        part = self.gauge._smoothed(S, mu)
+        if part is None:
+            return None
+        return Smoothed(self.factor * part.value, self.factor * part.Q, lambda T: self.factor * part.gram(T))
+
+
+class Congruence(Gauge):
+    """S -> gamma(A^T S A), A (d, m) of rank d: the gauge seen through the linear map x -> A^T x. K = {A Q A^T}."""
+
+    def __init__(self, gauge, A):
+        if not gauge.convex:
+            raise ValueError(f"gauge: must be convex, got {gauge!r}")
+        self.A = as_array("A", A, 2)
+        self.A.setflags(write=False)
+        self.dimension, inner = self.A.shape
+        if gauge.dimension not in (None, inner):
+            raise ValueError(f"A: expected {gauge.dimension} columns for {gauge!r}, got shape {self.A.shape}")
+        if np.linalg.matrix_rank(self.A) < self.dimension:
+            raise ValueError(f"A: must have rank {self.dimension} (else gamma(S) = 0 for some S != 0)")
+        self.gauge = gauge
+
+    def __repr__(self):
+        return f"{self.gauge!r}.congruence(A{list(self.A.shape)})"
+
+    def value(self, S):
+        return self.gauge.value(self._seen(S))
+
+    def support(self, S):
+        return symmetrize(self.A @ self.gauge.support(self._seen(S)) @ self.A.T)
+
+    def _seen(self, S):
+        return symmetrize(self.A.T @ as_psd("S", S, self.dimension) @ self.A)
+
+    def _smoothed(self, S, mu):
+        part = self.gauge._smoothed(self.A.T @ S @ self.A, mu)
+        if part is None:
+            return None
+        return Smoothed(part.value, self.A @ part.Q @ self.A.T, lambda T: part.gram(self.A.T @ T @ self.A))
+
+
+def maximum(*gauges):
+    """max(gamma_1, ..., gamma_k)(S)."""
+    return Max(*gauges)
+
+
+def mixed_gram(parts, theta, curvature):
+    """Second derivative of a ``soft_max`` of the parts: sum_b theta_b D^2 gamma_b plus the curvature across b."""
+
+    def gram(T):
+        flat = T.reshape(len(T), -1)
+        slopes = np.array([flat @ p.Q.ravel() for p in parts]).T
+        across = curvature_gram(slopes, curvature, np.ones(len(parts)))
+        return across + sum(t * p.gram(T) for t, p in zip(theta, parts, strict=True))
+
+    return gram

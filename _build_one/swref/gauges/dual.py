@@ -1,0 +1,271 @@
+"""What ``value`` and ``support`` determine: the measure LMO, the polar, the projection on K.
+
+Each is a convex problem over K. K is replaced by the hull of the atoms Q_j = support(S_j) found so far; Newton with a
+log barrier solves that small problem; its dual matrix S proposes the next atom; the difference of the two values
+is the certificate. The barrier follows the gap down: exact solutions sit at corners, where cuts are shallow.
+"""
+
+import numpy as np
+from scipy.linalg import cho_solve
+
+from .._validation import symmetrize
+from .newton import _factor, barrier_newton
+
+TOLERANCE = 1e-9  # the relative gap promised
+
+
+class _Search:
+    """The best candidate so far, its gap, and when to stop: at ``target``, or when the gap no longer halves."""
+
+    def __init__(self, gauge, target, looseness):
+        self.gauge, self.target, self.looseness = gauge, target, looseness
+        self.gap, self.best, self.candidate = 1.0, np.inf, None
+        self.halved, self.waited = np.inf, 0
+
+    def report(self, gap, candidate):
+        self.gap = min(abs(gap), 10 * self.gap)  # a jump up tells of one bad candidate: do not start again
+        self.waited += 1
+        if abs(gap) < self.best:
+            self.best, self.candidate = abs(gap), candidate
+        if self.best < 0.5 * self.halved:
+            self.halved, self.waited = self.best, 0
+
+    @property
+    def active(self):
+        return self.best > self.target and self.waited < (100 if self.best > TOLERANCE else 10)
+
+    def barrier(self, terms):
+        """The barrier weight at which ``terms`` barriers cost a fraction ``looseness`` of the gap."""
+        self.gap = min(max(self.gap, self.target), 1.0)
+        return self.looseness * self.gap / terms
+
+    def result(self):
+        if self.best > TOLERANCE:
+            from .base import GaugeError
+
+            raise GaugeError(
+                f"{self.gauge!r}: the certificate stopped at a relative gap of {self.best:.2g} instead of "
+                f"{TOLERANCE:g}. Does swref.check_gauge accept this gauge?"
+            )
+        return self.candidate
+
+
+def descent_factor(gauge, R):
+    """A = B^{-1} R (d, r) with B minimising tr(R^T B^{-1} R) over K, for R (d, r) of rank r.  [Thm 2.5]
+
+    v = -A z solves the measure LMO of the forces g = R z, z white. With V = A A^T, the velocity covariance,
+    <B, V> <= gamma(V), and equality is optimality. B may be singular if its range contains that of R: atoms come
+    from matrices on range(R), B is inverted on the atoms' range only, and R is never perturbed.
+    """
+    scale = np.linalg.norm(R, 2)
+    R = R / scale
+    U = np.linalg.qr(R)[0]
+    atoms = [gauge.support(symmetrize(R @ R.T)), *(gauge.support(np.outer(u, u)) for u in U.T)]
+    atoms = _cover(gauge, R, atoms)
+    q, unit, search = np.full(len(atoms), 1 / len(atoms)), None, _Search(gauge, target=1e-12, looseness=0.3)
+    while search.active:
+        W = _range(atoms)
+        T, X = W.T @ np.array(atoms) @ W, W.T @ R
+        unit = unit or _inverse_trace(T, X, 1.0)(q)[0]
+        mu = search.barrier(len(q))
+        q, _ = barrier_newton(_inverse_trace(T, X, unit), q, mu, simplex=True)
+        Y = W @ np.linalg.solve(np.tensordot(q, T, 1), X)
+        # For most gauges velocities stay in range(R). Where B nearly vanishes outside it, Y leaves it by rounding
+        # errors that grow from call to call; the second candidate does not.
+        candidates = [Y] if U.shape[1] == len(U) else [Y, U @ (U.T @ Y)]
+        velocities = [symmetrize(Z @ Z.T) for Z in candidates]
+        unit, pairings = np.vdot(R, Y), [np.vdot(R, Z) for Z in candidates]
+        values = [gauge.value(V) for V in velocities]
+        gaps = [1 - p**2 / (unit * v) for p, v in zip(pairings, values, strict=True)]
+        k = int(np.argmin(gaps))
+        search.report(gaps[k], candidates[k] * (pairings[k] / values[k]))
+        atoms, q = _prune(atoms, q, T, R, search.gap)
+        atoms += [gauge.support(V) for V in velocities]
+        share = min(0.05, np.sqrt(search.gap))
+        q = np.append((1 - share) * q, np.full(len(velocities), share / len(velocities)))
+    return search.result() * scale
+
+
+def _prune(atoms, q, T, R, gap):
+    """Drop atoms that together move B by less than the gap, and those without weight that R does not need.
+
+    The leverage q_j tr(B^{-1} Q_j) compares an atom to B in its own directions: where B is small, the atoms that matter
+    have small weights. Weights that vanish serve only directions that R does not have, where B cannot be inverted.
+    """
+    leverage = q * np.tensordot(T, np.linalg.inv(np.tensordot(q, T, 1)), 2)
+    order = np.argsort(leverage)
+    useful = np.empty(len(q), dtype=bool)
+    useful[order] = np.cumsum(leverage[order]) > 0.1 * gap
+    for keep in (useful & (q > 1e-9 * q.max()), useful):
+        kept = [Q for Q, k in zip(atoms, keep, strict=True) if k]
+        if _missed(kept, R) is None:
+            break
+    return kept, q[keep] / q[keep].sum()
+
+
+def _inverse_trace(T, X, unit):
+    """q -> tr(X^T (sum_j q_j T_j)^{-1} X) / unit."""
+
+    def f(q):
+        try:
+            L = np.linalg.cholesky(np.tensordot(q, T, 1))
+        except np.linalg.LinAlgError:
+            return np.inf, None
+        Z = np.linalg.solve(L, X)
+
+        def derivatives():
+            Y = np.linalg.solve(L.T, Z)
+            TY = T @ Y
+            LTY = np.linalg.solve(L, TY).reshape(len(T), -1)
+            return -(TY * Y).sum((1, 2)) / unit, 2 / unit * (LTY @ LTY.T)
+
+        return (Z**2).sum() / unit, derivatives
+
+    return f
+
+
+def _cover(gauge, R, atoms):
+    """Add supports of rank-one matrices until the atoms' ranges contain the columns of R."""
+    while (u := _missed(atoms, R)) is not None:
+        atoms.append(gauge.support(np.outer(u, u)))
+    return atoms
+
+
+def _missed(atoms, R):
+    """A unit vector (d,) of range(R) that the ranges of the atoms do not contain, or None."""
+    W = _range(atoms)
+    U, s, _ = np.linalg.svd(R - W @ (W.T @ R))
+    return U[:, 0] if s[0] > 1e-10 * np.linalg.norm(R, 2) else None
+
+
+def _range(atoms):
+    """An orthonormal basis (d, k) of the sum of the ranges of the atoms."""
+    w, U = np.linalg.eigh(sum(Q / np.trace(Q) for Q in atoms) / len(atoms))
+    return U[:, w > 1e-13 * w[-1]]
+
+
+def polar(gauge, Q):
+    """max <Q, S>/gamma(S), where log <Q, S> - gamma(S) is largest."""
+    scale = np.abs(Q).max()
+    if scale == 0:
+        return 0.0
+    Q = Q / scale
+
+    def log_pairing(S):
+        pairing = np.vdot(Q, S)
+
+        def derivatives(E):
+            slope = E @ Q.ravel() / pairing
+            return slope, np.outer(slope, slope)
+
+        return np.log(pairing), derivatives
+
+    S = _maximize(gauge, log_pairing, len(Q), target=5e-10)
+    return float(scale * (np.vdot(Q, S) / gauge.value(S)))
+
+
+def project(gauge, A):
+    """argmin |P - A|^2/2 over K: P = (A - S)_+ where -|(A - S)_+|^2/2 - gamma(S), over S PSD, is largest.
+
+    A is divided by the size of A_+ and K by its size in that direction, so that p = P/size minimises
+    |p|^2/(2 excess) - <A, p>. An A more than 1e10 times too large is first moved towards 0: P depends on digits that
+    such an A does not have.
+    """
+    positive, _, _ = _positive_part(A)
+    polar = gauge.polar(positive)
+    if polar <= 1:
+        return positive
+    scale = np.linalg.norm(positive, 2)
+    size, excess, A = scale / polar, min(polar, 1e10), A / scale
+
+    def distance(S):
+        X, slopes, U = _positive_part(A - S)
+
+        def derivatives(E):
+            rotated = (U.T @ E.reshape(-1, *S.shape) @ U).reshape(len(E), -1)
+            return excess * (E @ X.ravel()), excess * (rotated * slopes.ravel()) @ rotated.T
+
+        return -0.5 * excess * (X**2).sum(), derivatives
+
+    S = _maximize(gauge * (1 / size), distance, len(A), target=1e-11)
+    P = size * excess * _positive_part(A - S)[0]
+    return P / max(1.0, gauge.polar(P)) if excess > 1e4 else P  # by then rounding shows
+
+
+def _positive_part(A):
+    """(A_+, the divided differences of max(., 0) at the eigenvalues of A, the eigenvectors)."""
+    w, U = np.linalg.eigh(A)
+    up = np.maximum(w, 0)
+    gap = w[:, None] - w
+    same = np.abs(gap) <= 1e-12 * np.abs(w).max()
+    slopes = np.where(same, (w > 0)[:, None], (up[:, None] - up) / np.where(same, 1, gap))
+    return symmetrize((U * up) @ U.T), slopes, U
+
+
+def _maximize(gauge, h, d, target):
+    """The S (d, d) PSD where h(S) - gamma(S) is largest, to a gap of ``target``.
+
+    ``h(S)`` returns (value, derivatives); ``derivatives(E)`` returns the slopes (k,) and minus the second derivative
+    (k, k) along the k directions in the rows of E, flattened symmetric matrices. S is the variable, not a multiplier,
+    so the bound h(S) - gamma(S) has no rounding but its own.
+    """
+    S, t = np.eye(d) / gauge.value(np.eye(d)), 1.0
+    atoms = _cover(gauge, np.eye(d), [gauge.support(S)])
+    search = _Search(gauge, target, looseness=0.6)
+    while search.active:
+        mu, Q = search.barrier(len(atoms) + d), np.array(atoms).reshape(len(atoms), -1)
+        S, t = _central(h, Q, S, max(t, (Q @ S.ravel()).max()) + mu, mu)
+        search.report(gauge.value(S) - t + (len(atoms) + d) * mu, S)
+        atoms.append(gauge.support(S))
+    return search.result()
+
+
+def _central(h, Q, S, t, mu):
+    """argmax h(S) - t + mu [log det S + sum_j log(t - <Q_j, S>)], from a start (S, t).
+
+    Each step uses coordinates in which S is the identity: there the Hessian of log det S is the identity too, however
+    singular S becomes. At the maximum h(S) - t is within (len(Q) + d) mu of its value without the barrier.
+    """
+    basis = _symmetric_basis(len(S))
+
+    def merit(S, t):
+        slack = t - Q @ S.ravel()
+        try:
+            diagonal = np.diag(np.linalg.cholesky(S))
+        except np.linalg.LinAlgError:
+            return -np.inf
+        return h(S)[0] - t + mu * (2 * np.log(diagonal).sum() + np.log(slack).sum()) if slack.min() > 0 else -np.inf
+
+    for _ in range(50):
+        L = np.linalg.cholesky(S)
+        E = (L @ basis @ L.T).reshape(len(basis), -1)
+        q = mu / (t - Q @ S.ravel())
+        slope, curvature = h(S)[1](E)
+        rows = np.column_stack([-(Q @ E.T), np.ones(len(Q))])  # of t - <Q_j, S>
+        gradient = q @ rows + np.append(slope + mu * np.trace(basis, axis1=1, axis2=2), -1.0)
+        system = (rows.T * (q**2 / mu)) @ rows
+        system[:-1, :-1] += curvature
+        step = cho_solve(_factor(system, np.append(np.full(len(E), mu), 0.0)), gradient)
+        gain = gradient @ step
+        if not gain > 1e-2 * mu:
+            break
+        X = np.tensordot(step[:-1], basis, 1)
+        length = min(1.0, 0.95 / max(-np.linalg.eigvalsh(X)[0], 1e-300))
+        before, tiny = merit(S, t), 1e-15 * (1 + abs(t))
+        while length > 1e-14:
+            S1, t1 = symmetrize(S + length * (L @ X @ L.T)), t + length * step[-1]
+            if merit(S1, t1) >= before + 1e-4 * length * gain - tiny:
+                break
+            length /= 2
+        else:
+            break
+        S, t = S1, t1
+    return S, t
+
+
+def _symmetric_basis(d):
+    """An orthonormal basis (d(d+1)/2, d, d) of symmetric matrices."""
+    i, j = np.triu_indices(d)
+    basis = np.zeros((len(i), d, d))
+    basis[np.arange(len(i)), i, j] = basis[np.arange(len(i)), j, i] = np.where(i == j, 1.0, np.sqrt(0.5))
+    return basis

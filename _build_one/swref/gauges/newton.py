@@ -1,0 +1,93 @@
+"""Newton's method for a smooth convex function plus a log barrier: every small problem of the package."""
+
+import numpy as np
+from scipy.linalg import cho_factor, cho_solve
+
+
+def barrier_newton(f, x, mu, *, positive=None, simplex=False, decrement=1e-2, max_iter=50):
+    """argmin f(x) - mu sum_i log x_i over x > 0, or over the open simplex sum_i x_i = 1.
+
+    ``f(x)`` returns (value, derivatives); ``derivatives()`` returns (gradient (k,), Hessian (k, k)); the value is
+    inf outside the domain of f. ``x`` (k,) is a start in it. Only the first ``positive`` entries (all, by default)
+    are constrained and carry the barrier; the others are free. Stops when the squared Newton decrement is at most
+    ``decrement * mu``, that is, well inside the region of quadratic convergence, or when rounding stops progress.
+    Returns (x, derivatives at x).
+
+    Steps are computed in the affine-scaled variable dx / x. There the barrier is mu times the identity, so the
+    system stays positive definite however small some x_i are and however parallel the columns of the Hessian.
+    """
+    n = len(x) if positive is None else positive
+    barrier = np.where(np.arange(len(x)) < n, mu, 0.0)
+    value, derivatives = f(x)
+    for _ in range(max_iter):
+        gradient, hessian = derivatives()
+        scale = np.concatenate([x[:n], np.ones(len(x) - n)])
+        if simplex:  # a constant gradient is invisible; without it the optimal slope is zero, not a large constant
+            gradient = gradient - (x @ gradient - mu * n)
+        slope = scale * gradient - barrier
+        system = scale[:, None] * hessian * scale
+        factor = _factor(system, barrier)
+        step = -cho_solve(factor, slope, check_finite=False)
+        if simplex:
+            normal = cho_solve(factor, x, check_finite=False)
+            step -= normal * ((x @ step) / (x @ normal))
+        decrease = -(slope @ step)
+        if not decrease > decrement * mu:
+            break
+        length = min(1.0, 0.95 / max(-step[:n].min(), 1e-300))
+        merit, shortest = value - mu * np.log(x[:n]).sum(), 1e-8 * length
+        while length > shortest:
+            trial = x + length * scale * step
+            if simplex:
+                trial /= trial.sum()
+            value, derivatives = f(trial)
+            if value - mu * np.log(trial[:n]).sum() <= merit - 1e-4 * length * decrease + 1e-15 * abs(merit):
+                break
+            length /= 2
+        else:
+            value, derivatives = f(x)
+            break
+        x = trial
+    return x, derivatives
+
+
+def _factor(system, barrier):
+    """Cholesky factor of system + diag(barrier); more of the identity only when rounding made it indefinite."""
+    diagonal, ridge = np.diag(system) + barrier, 0.0
+    while True:
+        system[np.diag_indices_from(system)] = diagonal + ridge
+        try:
+            return cho_factor(system, check_finite=False)
+        except np.linalg.LinAlgError:
+            ridge = max(1e-15 * np.abs(diagonal).max(), 10 * ridge)
+
+
+def soft_max(u, mu):
+    """max_theta <theta, u> + mu sum_i log theta_i over the simplex: (value, theta, curvature), for u (n,).
+
+    At the maximum theta_i = mu / (t - u_i) for the one t > max u that makes them sum to one. theta is the gradient,
+    within n mu of attaining max u. The second derivative is ``curvature_gram`` along the axis of ones.
+    """
+    gap = u.max() - u
+    shift = mu
+    for _ in range(100):  # Newton on a convex decreasing function, from the left: increases monotonically
+        theta = mu / (shift + gap)
+        excess = theta.sum() - 1
+        if excess <= 1e-14 * len(u):
+            break
+        shift += excess * mu / (theta @ theta)
+    theta = theta / theta.sum()
+    return theta @ u + mu * np.log(theta).sum(), theta, theta**2 / mu
+
+
+def curvature_gram(G, w, axis):
+    """G (W - W a a^T W / (a^T W a)) G^T for G (k, n), W = diag(w), a = axis (n,): every Hessian of the package.
+
+    Written as a product X X^T, so that it stays positive semidefinite when w spans many orders of magnitude.
+    """
+    wa = w * axis
+    total = wa @ axis
+    if total > 0:
+        G = G - np.outer(G @ wa / total, axis)
+    X = G * np.sqrt(w)
+    return X @ X.T

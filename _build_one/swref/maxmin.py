@@ -1,0 +1,196 @@
+"""The engine: max over metrics Q in K of min over plans of <Q, moment>, for any oracle and any gauge.  [Thm 3.3]"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ._validation import symmetrize
+from .gauges.base import Smoothed
+from .gauges.newton import barrier_newton, curvature_gram, soft_max
+
+# Chosen by oracle calls on random clouds, d = 2 to 20; the counts are printed by benchmarks/static.py.
+LOOSENESS = 0.5  # the queried Q is central to this fraction of the gap
+HULL_ACCURACY = 0.1  # a two-function gauge is replaced by the hull of its supports, to this fraction of the gap
+TRUST_FLOOR, TRUST_FACTOR = 0.35, 0.7  # in-out stabilisation: least weight of the new query, and its rate of change
+PATIENCE = 60  # plus dim K: oracle calls in which the gap must fall by a tenth, or the status is "stalled"
+
+
+class NotConverged(RuntimeError):
+    """The tolerance was missed; ``result`` holds everything computed, with bounds that hold all the same."""
+
+    def __init__(self, message, result):
+        super().__init__(message)
+        self.result = result
+
+
+@dataclass(frozen=True)
+class Solution:
+    """lower <= max_Q min_pi <Q, moment> <= upper, with what attains each."""
+
+    lower: float
+    upper: float
+    metric: np.ndarray  # the Q in K whose oracle value is ``lower``
+    lower_handle: object  # the oracle's handle at ``metric``
+    weights: np.ndarray  # (k,) mixture of plans whose moment has gauge ``upper``
+    handles: list  # those plans' handles
+    status: str  # "converged", "max_iter", "stalled" or "interrupted"
+    history: np.ndarray  # (oracle calls, 2): the bounds after each call
+
+
+def solve(oracle, gauge, *, tol, max_iter, slack=0.0, report=None):
+    """Bracket max_{Q in K} W_Q^2 = min_pi gamma(moment(pi)) until U - L <= tol U + slack.
+
+    ``oracle.evaluate(Q)`` returns (value, moment, handle): a lower bound of the minimum over plans of <Q, moment>
+    (exact up to rounding), the (d, d) moment of a minimizing plan, and whatever the caller needs to rebuild that plan.
+    ``oracle.dimension`` is d. ``report(lower, upper)`` is called after each oracle call. KeyboardInterrupt ends the
+    loop with status "interrupted" and the bounds reached.
+
+    Every moment seen is an atom. The master problem min_lambda gamma(sum_k lambda_k moment_k) gives the upper bound;
+    its dual solution Q is the next query. The master is solved loosely, to a fraction of the current gap, and its
+    *central* Q is queried: exact solutions sit at corners, where the next cut is shallow and progress stalls. When a
+    query disappoints, the next ones move towards the best Q so far (in-out stabilisation).
+    """
+    master = _Master(gauge, oracle.dimension)
+    query = master.start()
+    lower, metric, lower_handle = -np.inf, None, None
+    history, status, trust = [], "max_iter", 1.0
+    patience = PATIENCE + oracle.dimension * (oracle.dimension + 1) // 2
+    try:
+        for _ in range(max_iter):
+            value, moment, handle = oracle.evaluate(query)
+            better = value > lower
+            if better:
+                lower, metric, lower_handle = max(value, 0.0), query, handle
+            master.add(symmetrize(moment), handle)
+            if not master.upper <= lower + tol * master.upper + slack:
+                central = master.solve(master.upper - lower)
+            gap = master.upper - lower
+            history.append((lower, master.upper))
+            if report is not None:
+                report(lower, master.upper)
+            if gap <= tol * master.upper + slack:
+                status = "converged"
+                break
+            if len(history) > patience and gap > 0.9 * (history[-1 - patience][1] - history[-1 - patience][0]):
+                status = "stalled"
+                break
+            trust = min(1.0, trust / TRUST_FACTOR) if better else max(TRUST_FLOOR, TRUST_FACTOR * trust)
+            query = trust * central + (1 - trust) * metric
+    except KeyboardInterrupt:
+        if not history:
+            raise
+        status = "interrupted"
+    handles = master.handles[: len(master.best)]
+    return Solution(lower, master.upper, metric, lower_handle, master.best, handles, status, np.array(history))
+
+
+class _Master:
+    """min over the simplex of gamma(sum_k weights_k moment_k), kept near its central path.
+
+    ``upper`` is the least gamma of a mixture met so far and ``best`` its weights (of the first atoms, in order).
+    """
+
+    def __init__(self, gauge, d):
+        self.gauge = gauge
+        self.model = _Barrier(gauge, d) if gauge._smoothed(np.eye(d), 1.0) is not None else _Hull(gauge, d)
+        self.moments, self.handles, self.weights = np.zeros((0, d, d)), [], np.ones(0)
+        self.upper, self.best = np.inf, None
+
+    def start(self):
+        """The maximizer of <Q, I> plus the full barrier: a metric well inside K."""
+        return self.model.smoothed(np.eye(self.moments.shape[1]), 1.0).Q
+
+    def add(self, moment, handle):
+        self.moments = np.concatenate([self.moments, moment[None]])
+        self.handles.append(handle)
+        self.weights = np.append(self.weights, 0.0) if len(self.weights) else np.ones(1)
+        newest = np.zeros(len(self.weights))
+        newest[-1] = 1.0
+        self._record(newest)
+
+    def _record(self, weights):
+        bound = self.gauge.value(np.tensordot(weights, self.moments, 1))
+        if bound < self.upper:
+            self.upper, self.best = bound, weights
+
+    def solve(self, gap):
+        """Move the weights to the central point for this gap; returns its metric Q, an element of K."""
+        scale, accuracy = self.upper, max(gap / self.upper, 1e-13)
+        moments = self.moments / scale
+        while True:
+            mu = LOOSENESS * accuracy / (len(moments) + self.model.complexity)
+            objective = self._objective(moments, mu)
+            self.weights = _admit_newest(objective, self.weights, mu)
+            self.weights, _ = barrier_newton(objective, self.weights, mu, simplex=True)
+            mixture = np.tensordot(self.weights, moments, 1)
+            smoothed = self.model.smoothed(mixture, mu)
+            if not self.model.refine(mixture, HULL_ACCURACY * accuracy):
+                break
+        self._record(self.weights)
+        return smoothed.Q
+
+    def _objective(self, moments, mu):
+        flat = moments.reshape(len(moments), -1)
+
+        def objective(weights):
+            smoothed = self.model.smoothed(np.tensordot(weights, moments, 1), mu)
+            return smoothed.value, lambda: (flat @ smoothed.Q.ravel(), smoothed.gram(moments))
+
+        return objective
+
+
+class _Barrier:
+    """A gauge that knows its own smoothing."""
+
+    def __init__(self, gauge, d):
+        self.smoothed, self.complexity = gauge._smoothed, d
+
+    def refine(self, moment, accuracy):
+        return False
+
+
+class _Hull:
+    """A gauge known by ``value`` and ``support`` only: the hull of the supports met so far, with a barrier on it."""
+
+    def __init__(self, gauge, d):
+        self.gauge = gauge
+        self.atoms = np.array([gauge.support(np.outer(e, e)) for e in np.eye(d)] + [gauge.support(np.eye(d))])
+
+    @property
+    def complexity(self):
+        return len(self.atoms)
+
+    def smoothed(self, S, mu):
+        flat = self.atoms.reshape(len(self.atoms), -1)
+        value, self.theta, curvature = soft_max(flat @ S.ravel(), mu)
+
+        def gram(moments):
+            G = moments.reshape(len(moments), -1) @ flat.T
+            return curvature_gram(G, curvature, np.ones(len(flat)))
+
+        return Smoothed(value, np.tensordot(self.theta, self.atoms, 1), gram)
+
+    def refine(self, moment, accuracy):
+        """Add the support of this moment if the hull underestimates its gauge by more than ``accuracy``."""
+        known = (self.atoms * moment).sum((1, 2))
+        if self.gauge.value(moment) - known.max() <= accuracy:
+            return False
+        d = len(moment)
+        if len(self.atoms) > 60 + 2 * d * (d + 1):
+            self.atoms = self.atoms[self.theta > 1e-9]
+        self.atoms = np.concatenate([self.atoms, symmetrize(self.gauge.support(moment))[None]])
+        return True
+
+
+def _admit_newest(objective, weights, mu):
+    """Give the newest atom, whose weight is zero, the best of a few geometric weights."""
+    if weights[-1] > 0:
+        return weights
+    best, least = None, np.inf
+    for share in 0.3 * 10.0 ** (-0.5 * np.arange(16)):
+        trial = np.append(weights[:-1] / weights[:-1].sum() * (1 - share), share)
+        merit = objective(trial)[0] - mu * np.log(trial).sum()
+        if merit >= least:
+            break
+        best, least = trial, merit
+    return best

@@ -1,0 +1,136 @@
+"""Figures of the book: one colour per gauge, one style, and the few pictures that several chapters draw.
+
+Colour means the gauge, on every page; clouds are grey. ``style()`` once per notebook, then plain matplotlib.
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.collections import LineCollection
+from scipy.sparse import coo_array
+
+from ._validation import as_array, as_psd
+from .gauges import BlockMax, BlockSum, KyFan, Linear, RootSchatten, Schatten, get_gauge
+
+SOURCE, TARGET = "#4a4a4a", "#9a9a9a"
+PLUGIN = "#c2477f"  # compositions and every gauge that is not built in
+_FAMILIES = {KyFan: "#9461c0", Linear: "#7f7f7f", BlockSum: "#8f7a00", BlockMax: "#b06d00"}
+_SCHATTEN = {0: "#d9541e", 0.5: "#178f6b", 1: "#2b7bba", 2: "#6b6bd0"}  # by 1/p: p = inf, 2, 1, 1/2
+
+_STYLE = {
+    "figure.figsize": (7, 3.4),  # 7 inches fill a column of 700 pixels
+    "figure.dpi": 144,
+    "figure.constrained_layout.use": True,
+    "font.size": 10,
+    "axes.labelsize": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#e6e6e6",
+    "legend.frameon": False,
+    "lines.linewidth": 1.8,
+    "image.cmap": "Greys",
+}
+
+
+def style():
+    """Apply the book's figure style to this session's matplotlib."""
+    plt.rcParams.update(_STYLE)
+
+
+def gauge_color(gauge):
+    """Hex colour of a gauge, given as a Gauge, a name that needs no parameters, or a number p >= 1/2.
+
+    Schatten: blue at p = 1, green at 2, orange at inf, continuous in 1/p between them. Ky Fan purple,
+    linear grey, blocks ochre, every other gauge pink.
+    """
+    gauge = _as_gauge(gauge)
+    if not isinstance(gauge, (Schatten, RootSchatten)):
+        return next((color for cls, color in _FAMILIES.items() if isinstance(gauge, cls)), PLUGIN)
+    knots = np.array([[int(color[i : i + 2], 16) for i in (1, 3, 5)] for color in _SCHATTEN.values()])
+    rgb = [round(np.interp(1 / gauge.p, list(_SCHATTEN), knots[:, k])) for k in range(3)]
+    return "#{:02x}{:02x}{:02x}".format(*rgb)
+
+
+def gauge_label(gauge):
+    """Short text for legends: "p = 2" or "p = ∞" for Schatten gauges, the repr of others."""
+    gauge = _as_gauge(gauge)
+    if not isinstance(gauge, (Schatten, RootSchatten)):
+        return repr(gauge)
+    return "p = ∞" if np.isinf(gauge.p) else f"p = {gauge.p:.3g}"
+
+
+def _as_gauge(gauge):
+    """``get_gauge``, where a number means Schatten-p or, below 1, its root-norm continuation."""
+    if isinstance(gauge, (int, float)):
+        return Schatten(gauge) if gauge >= 1 else RootSchatten(gauge)
+    return get_gauge(gauge)
+
+
+def planar(ax, limits=None):
+    """Equal scales and named axes for a picture of the plane; ``limits`` = (xmin, xmax, ymin, ymax)."""
+    ax.set(xlabel="first coordinate", ylabel="second coordinate")
+    ax.set_aspect("equal")
+    if limits is not None:
+        ax.axis(limits)
+    return ax
+
+
+def plot_clouds(ax, x, y, a=None, b=None, size=9, names=("source", "target")):
+    """Source points (n, 2) filled, target points (m, 2) open; areas proportional to the weights."""
+    x, y = as_array("x", x, 2), as_array("y", y, 2)
+    areas = [size if w is None else size * len(w) * as_array(name, w, 1) for name, w in (("a", a), ("b", b))]
+    ax.scatter(*x.T, s=areas[0], c=SOURCE, linewidths=0, zorder=3, label=names[0])
+    ax.scatter(*y.T, s=areas[1], c="white", edgecolors=TARGET, linewidths=0.9, zorder=3, label=names[1])
+    return planar(ax)
+
+
+def plot_plan(ax, x, y, plan, color, every=1, strongest=0.8):
+    """One segment per nonzero of ``plan`` (n, m), opacity proportional to its mass.
+
+    ``every`` thins the sources shown; the strongest segment drawn has opacity ``strongest``.
+    """
+    x, y, plan = as_array("x", x, 2), as_array("y", y, 2), coo_array(plan)
+    if plan.shape != (len(x), len(y)):
+        raise ValueError(f"plan: expected shape {(len(x), len(y))}, got {plan.shape}")
+    rows, columns = plan.coords
+    shown = (rows % every == 0) & (plan.data > 0)
+    segments = np.stack([x[rows[shown]], y[columns[shown]]], axis=1)
+    mass = plan.data[shown]
+    lines = LineCollection(segments, colors=color, linewidths=0.8, zorder=2)
+    lines.set_alpha(strongest * mass / mass.max())
+    ax.add_collection(lines, autolim=True)
+    ax.autoscale_view()
+    return planar(ax)
+
+
+def plot_moment(ax, S, color, center=(0, 0), label=None, **line):
+    """The ellipse {center + S^(1/2) u : |u| = 1}; half-axes: roots of the eigenvalues of S (2, 2)."""
+    lam, U = np.linalg.eigh(as_psd("S", S, 2))
+    t = np.linspace(0, 2 * np.pi, 181)
+    points = (U * np.sqrt(np.maximum(lam, 0))) @ np.array([np.cos(t), np.sin(t)])
+    ax.plot(*(points + np.reshape(center, (2, 1))), color=color, label=label, **line)
+    return planar(ax)
+
+
+def plot_unit_ball(ax, gauge, color=None, label=None, **line):
+    """The set {(a, b) >= 0 : gamma(diag(a, b)) <= 1}, its boundary drawn in the gauge's colour."""
+    gauge = _as_gauge(gauge)
+    color = gauge_color(gauge) if color is None else color
+    t = np.linspace(0, np.pi / 2, 181)
+    rays = np.array([np.cos(t), np.sin(t)]).clip(0)
+    points = rays / [gauge.value(np.diag(ray)) for ray in rays.T]
+    ax.plot(*points, color=color, label=gauge_label(gauge) if label is None else label, **line)
+    ax.set(xlabel="first eigenvalue", ylabel="second eigenvalue", xlim=(0, None), ylim=(0, None))
+    ax.set_aspect("equal")
+    return ax
+
+
+def plot_exponents(ax, exponents, values, label, **line):
+    """values (k,) against Schatten exponents p (k,), spaced by 1/p, one dot in each gauge's colour."""
+    exponents, values = np.asarray(exponents, float), as_array("values", values, 1, np.shape(exponents))
+    ax.plot(1 / exponents, values, **{"color": SOURCE, "linewidth": 1, "label": label, **line})
+    ax.scatter(1 / exponents, values, c=[gauge_color(p) for p in exponents], zorder=3)
+    ax.set_xticks(1 / exponents, ["∞" if np.isinf(p) else f"{p:g}" for p in exponents])
+    ax.set_xlabel("exponent p of the Schatten gauge")
+    return ax
