@@ -176,6 +176,56 @@ def _arrays(value):
     return np.array(value) if isinstance(value, list) else value
 
 
+@figure
+def interpolation_2():
+    """The pairs of Figure 2 at full size."""
+    from swref.experiments import interpolation
+
+    return _interpolation("interpolation_2", interpolation.figure_2, 1500)
+
+
+@figure
+def interpolation_8():
+    """The pairs of Figure 8 at full size."""
+    from swref.experiments import interpolation
+
+    return _interpolation("interpolation_8", interpolation.figure_8, 1200)
+
+
+def _interpolation(name, experiment, n):
+    panels = experiment(n)
+    numbers = {
+        pair: {
+            gauge: [result.lower_bound, result.upper_bound, result.iterations, result.plan.nnz]
+            for gauge, result in (("trace", panel.trace), ("operator", panel.operator))
+        }
+        for pair, panel in panels.items()
+    }
+    settings = {"n": n, "width": 0.15, "columns": ["lower", "upper", "oracle calls", "entries of the plan"]}
+    return Run(0, settings, numbers, {f"{name}.png": _density_rows(panels.values())})
+
+
+def _density_rows(panels):
+    """One row per pair and gauge, one column per time; the window moves with the mean."""
+    import matplotlib.pyplot as plt
+    from matplotlib.colors import LinearSegmentedColormap
+
+    from swref import plotting
+
+    rows = [(panel, gauge) for panel in panels for gauge in ("trace", "operator")]
+    fig, axes = plt.subplots(len(rows), 5, figsize=(7, 1.5 * len(rows)), sharex=True, sharey=True)
+    for row, (panel, gauge) in zip(axes, rows, strict=True):
+        ramp = LinearSegmentedColormap.from_list(gauge, ["white", plotting.gauge_color(gauge)])
+        levels = np.linspace(0.02, 1, 8) * panel.densities[gauge].max()
+        for ax, rho in zip(row, panel.densities[gauge], strict=True):
+            ax.contourf(*panel.axes, rho.T, levels, cmap=ramp)
+            ax.set(xticks=[], yticks=[], xlim=(-2, 2), ylim=(-2, 2), aspect="equal")
+        row[0].set_ylabel(plotting.gauge_label(gauge))
+    for ax, t in zip(axes[-1], panel.times, strict=True):
+        ax.set_xlabel(f"t = {t:g}")
+    return fig
+
+
 if __name__ == "__main__":
     wanted = sys.argv[1:] or list(FIGURES)
     if unknown := set(wanted) - set(FIGURES):
