@@ -95,6 +95,70 @@ def load(name, folder=FOLDER):
     return Run(**record)
 
 
+@figure
+def mlp():
+    """Figure 3 at the paper's size: five draws on both clocks, the identity at halved tolerances, three pictures."""
+    import matplotlib.pyplot as plt
+
+    from swref import plotting
+    from swref.experiments import mlp
+
+    exponents, seeds, tols = (1, 2, np.inf), (mlp.SEED, 0, 1, 2, 3), (1e-2, 5e-3, 2.5e-3)
+    draws = [mlp.figure_3(seed=seed, exponents=exponents, tol=5e-3) for seed in seeds]
+    times, progress, lengths = np.arange(0, 79.0, 2.0), np.linspace(0, 1, 41), np.linspace(0, 0.9, 31)
+
+    def energies(where, runs, axis):
+        """The energies (5, points) of all draws at these times, fractions or lengths."""
+        return np.array([mlp.energy_at(run, where, axis) for run in runs])
+
+    def account(p, tol):
+        gauge, setting = swref.get_gauge("schatten", p=p), draws[0].problem
+        result = swref.flow(setting.energy, setting.start, gauge, t_end=mlp.HORIZONS[1], tol=tol)
+        fall, steps = result.energy[0] - result.energy[-1], len(result.times) - 1
+        return [abs(result.residual[-1]) / fall, steps, result.rejected, result.evaluations, result.energy[-1]]
+
+    numbers = {"ratio": [mlp.dissipation_ratio(draw.problem) for draw in draws], "times": times, "progress": progress}
+    numbers |= {"lengths": lengths, "tols": tols}
+    for p in exponents:
+        flows, loops = [draw.flows[p] for draw in draws], [draw.clipped[p] for draw in draws]
+        aligned = [[mlp.alignment(x) for x in flow.positions] for flow in flows]
+        numbers[f"{p}"] = {
+            "energy": energies(times, flows, "times"),
+            "loop": energies(progress, loops, "progress"),
+            "along": energies(lengths, loops, "length"),
+            "aligned": aligned,
+            "clipped": [loop.clipped.mean() for loop in loops],
+            "largest": max(np.abs(loop.positions).max() for loop in loops),
+            "account": [account(p, tol) for tol in tols],  # |residual| / decrease, steps, rejected, forces, last energy
+        }
+    numbers["snapshot_times"] = draws[0].flows[1].snapshot_times
+
+    paths, axes = plt.subplots(1, 2, figsize=(7, 3.5), sharex=True, sharey=True)
+    for ax, p in zip(axes, (1, np.inf), strict=True):
+        flow = draws[0].flows[p]
+        shown = flow.positions[flow.snapshot_times <= 20]
+        plotting.plot_paths(ax, mlp.reduced(shown), plotting.gauge_color(p), every=5)
+        ax.plot(*np.stack([np.zeros((3, 2)), 2.6 * draws[0].problem.teacher[:, 1:]]).transpose(2, 0, 1), "k--", lw=1)
+        ax.set(xlabel="|u| times first coordinate of v", ylabel="|u| times second" if p == 1 else "")
+
+    clocks, axes = plt.subplots(1, 2, figsize=(7, 3), sharey=True)
+    for p in exponents:
+        for ax, where, name in zip(axes, (times, progress), ("energy", "loop"), strict=True):
+            low, high = numbers[f"{p}"][name].min(0), numbers[f"{p}"][name].max(0)
+            ax.fill_between(where, low, high, color=plotting.gauge_color(p), alpha=0.25, lw=0)
+            middle = np.median(numbers[f"{p}"][name], axis=0)
+            ax.semilogy(where, middle, color=plotting.gauge_color(p), label=plotting.gauge_label(p))
+    axes[0].set(xlabel="intrinsic time", ylabel="energy")
+    axes[1].set_xlabel("fraction of the paper's steps")
+    axes[0].legend()
+    return Run(
+        mlp.SEED,
+        {"neurons": mlp.NEURONS, "inputs": mlp.INPUTS, "seeds": seeds, "tol": 5e-3, "t_end": mlp.HORIZONS[1]},
+        numbers,
+        {"mlp-paths.png": paths, "mlp-clocks.svg": clocks},
+    )
+
+
 def _plain(value):
     """``value`` in JSON's types, floats rounded to DIGITS; NaN and infinity are refused by ``json.dumps``."""
     if isinstance(value, dict):
@@ -110,6 +174,56 @@ def _arrays(value):
     if isinstance(value, dict):
         return {key: _arrays(item) for key, item in value.items()}
     return np.array(value) if isinstance(value, list) else value
+
+
+@figure
+def interpolation_2():
+    """The pairs of Figure 2 at full size."""
+    from swref.experiments import interpolation
+
+    return _interpolation("interpolation_2", interpolation.figure_2, 1500)
+
+
+@figure
+def interpolation_8():
+    """The pairs of Figure 8 at full size."""
+    from swref.experiments import interpolation
+
+    return _interpolation("interpolation_8", interpolation.figure_8, 1200)
+
+
+def _interpolation(name, experiment, n):
+    panels = experiment(n)
+    numbers = {
+        pair: {
+            gauge: [result.lower_bound, result.upper_bound, result.iterations, result.plan.nnz]
+            for gauge, result in (("trace", panel.trace), ("operator", panel.operator))
+        }
+        for pair, panel in panels.items()
+    }
+    settings = {"n": n, "width": 0.15, "columns": ["lower", "upper", "oracle calls", "entries of the plan"]}
+    return Run(0, settings, numbers, {f"{name}.png": _density_rows(panels.values())})
+
+
+def _density_rows(panels):
+    """One row per pair and gauge, one column per time; the window moves with the mean."""
+    import matplotlib.pyplot as plt
+    from matplotlib.colors import LinearSegmentedColormap
+
+    from swref import plotting
+
+    rows = [(panel, gauge) for panel in panels for gauge in ("trace", "operator")]
+    fig, axes = plt.subplots(len(rows), 5, figsize=(7, 1.5 * len(rows)), sharex=True, sharey=True)
+    for row, (panel, gauge) in zip(axes, rows, strict=True):
+        ramp = LinearSegmentedColormap.from_list(gauge, ["white", plotting.gauge_color(gauge)])
+        levels = np.linspace(0.02, 1, 8) * panel.densities[gauge].max()
+        for ax, rho in zip(row, panel.densities[gauge], strict=True):
+            ax.contourf(*panel.axes, rho.T, levels, cmap=ramp)
+            ax.set(xticks=[], yticks=[], xlim=(-2, 2), ylim=(-2, 2), aspect="equal")
+        row[0].set_ylabel(plotting.gauge_label(gauge))
+    for ax, t in zip(axes[-1], panel.times, strict=True):
+        ax.set_xlabel(f"t = {t:g}")
+    return fig
 
 
 if __name__ == "__main__":

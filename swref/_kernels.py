@@ -1,5 +1,7 @@
 """Every compiled loop: plain arrays in and out, no callables. No fastmath where a certificate depends on the result."""
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import njit
 
@@ -33,40 +35,6 @@ def column_c_transform(C, f):
 
 
 @njit(cache=True)
-def edges_below(C, f, g, threshold):
-    """(rows, columns) of the cells with C_ij - f_i - g_j <= threshold, for C (n, m)."""
-    n, m = C.shape
-    count = 0
-    for i in range(n):
-        for j in range(m):
-            count += C[i, j] - f[i] - g[j] <= threshold
-    rows, columns = np.empty(count, np.int64), np.empty(count, np.int64)
-    k = 0
-    for i in range(n):
-        for j in range(m):
-            if C[i, j] - f[i] - g[j] <= threshold:
-                rows[k], columns[k] = i, j
-                k += 1
-    return rows, columns
-
-
-@njit(cache=True)
-def plan_entries(P, capacity):
-    """(rows, columns, masses) of the nonzero entries of a dense plan P (n, m) that has at most ``capacity``."""
-    rows, columns = np.empty(capacity, np.int64), np.empty(capacity, np.int64)
-    masses = np.empty(capacity)
-    k = 0
-    for i in range(P.shape[0]):
-        for j in range(P.shape[1]):
-            if P[i, j] > 0:
-                if k == capacity:
-                    raise ValueError("plan has more entries than a basic solution can have")
-                rows[k], columns[k], masses[k] = i, j, P[i, j]
-                k += 1
-    return rows[:k].copy(), columns[:k].copy(), masses[:k].copy()
-
-
-@njit(cache=True)
 def staircase(x, a, y, b):
     """The monotone plan of sorted x (n,) and y (m,) for the cost (x - y)^2, with potentials along its path.
 
@@ -96,6 +64,156 @@ def staircase(x, a, y, b):
             right = b[j]
             g[j] = (x[i] - y[j]) ** 2 - f[i]
     return rows, columns, masses, f, g
+
+
+class Tree(NamedTuple):
+    """A basis of the transport problem: a spanning tree of n sources (nodes 0 .. n-1) and m sinks (nodes n ..).
+
+    Every node but the root stands for the cell that joins it to its parent: ``flow`` is the mass there. -1 means none.
+    """
+
+    parent: np.ndarray
+    depth: np.ndarray
+    child: np.ndarray  # the first child; the others follow by ``after``
+    after: np.ndarray
+    before: np.ndarray
+    flow: np.ndarray
+    potential: np.ndarray  # f of a source, g of a sink
+
+
+@njit(cache=True)
+def _hang(tree, v, p):
+    first = tree.child[p]
+    tree.parent[v], tree.child[p], tree.before[v], tree.after[v] = p, v, -1, first
+    if first >= 0:
+        tree.before[first] = v
+
+
+@njit(cache=True)
+def _cut(tree, v):
+    before, after = tree.before[v], tree.after[v]
+    if before >= 0:
+        tree.after[before] = after
+    else:
+        tree.child[tree.parent[v]] = after
+    if after >= 0:
+        tree.before[after] = before
+
+
+@njit(cache=True)
+def _next_below(tree, v, top):
+    """The node after v in preorder among those below ``top``; -1 at the end."""
+    if tree.child[v] >= 0:
+        return tree.child[v]
+    while v != top and tree.after[v] < 0:
+        v = tree.parent[v]
+    return -1 if v == top else tree.after[v]
+
+
+@njit(cache=True)
+def tree_of(rows, columns, masses, n):
+    """The ``Tree`` of n + m - 1 cells, each of which adds one node to those before it; the first row is the root.
+
+    ``staircase`` gives such cells, and where it leaves one of zero mass, the source is the child: see ``_pivot``.
+    """
+    size = len(rows) + 1
+    links = np.full((5, size), -1)
+    tree = Tree(links[0], links[1], links[2], links[3], links[4], np.zeros(size), np.zeros(size))
+    tree.depth[rows[0]] = 0
+    for k in range(size - 1):
+        v, p = rows[k], n + columns[k]
+        if tree.depth[p] < 0:
+            v, p = p, v
+        _hang(tree, v, p)
+        tree.depth[v] = tree.depth[p] + 1
+        tree.flow[v] = masses[k]
+    return tree
+
+
+@njit(cache=True)
+def _pivot(tree, n, i, j, reduced):
+    """Let the cell of nodes i (source) and j (sink), of reduced cost ``reduced`` < 0, enter the tree.
+
+    Of the cells that empty first, the last one along the cycle from its apex, in the direction of i -> j, leaves.
+    This keeps the tree strongly feasible: a cell without mass has its source below its sink. With exact masses
+    the simplex method then never cycles (Cunningham 1976).
+    """
+    parent, flow = tree.parent, tree.flow
+    u, v = i, j
+    while u != v:
+        if tree.depth[u] >= tree.depth[v]:
+            u = parent[u]
+        else:
+            v = parent[v]
+    apex = u
+    mass, leaving, entering = np.inf, -1, i
+    u = i
+    while u != apex:
+        if u < n and flow[u] < mass:
+            mass, leaving = flow[u], u
+        u = parent[u]
+    v = j
+    while v != apex:
+        if v >= n and flow[v] <= mass:
+            mass, leaving, entering = flow[v], v, j
+        v = parent[v]
+    u, v = i, j
+    while u != apex:
+        flow[u] += -mass if u < n else mass
+        u = parent[u]
+    while v != apex:
+        flow[v] += mass if v < n else -mass
+        v = parent[v]
+    # Turn the path from ``entering`` to ``leaving`` upside down and hang it from the other end of the new cell.
+    v, p = entering, i + j - entering
+    while True:
+        old, old_mass = parent[v], flow[v]
+        _cut(tree, v)
+        _hang(tree, v, p)
+        flow[v] = mass
+        if v == leaving:
+            break
+        p, v, mass = v, old, old_mass
+    change = reduced if entering == i else -reduced
+    v = entering
+    while v >= 0:
+        tree.depth[v] = tree.depth[parent[v]] + 1
+        tree.potential[v] += change if v < n else -change
+        v = _next_below(tree, v, entering)
+
+
+@njit(cache=True)
+def network_simplex(C, tree, tolerance):
+    """Pivot, in place, until no cell of C (n, m) has a reduced cost C_ij - f_i - g_j below -tolerance.
+
+    Returns the number of pivots, at most 1000 per node: ten to a hundred are usual, and should rounding ever make the
+    method cycle, the tree it stops at is still feasible.
+    """
+    n, m = C.shape
+    parent, potential = tree.parent, tree.potential
+    root = 0
+    while parent[root] >= 0:
+        root = parent[root]
+    potential[root] = 0.0
+    v = _next_below(tree, root, root)
+    while v >= 0:
+        p = parent[v]
+        potential[v] = C[min(v, p), max(v, p) - n] - potential[p]
+        v = _next_below(tree, v, root)
+    pivots, i, quiet = 0, 0, 0
+    while quiet < n and pivots < 1000 * (n + m):  # rows in turn; the worst cell of a row enters
+        least, worst = -tolerance, -1
+        for j in range(m):
+            reduced = C[i, j] - potential[i] - potential[n + j]
+            if reduced < least:
+                least, worst = reduced, j
+        quiet += 1
+        if worst >= 0:
+            _pivot(tree, n, i, n + worst, least)
+            pivots += 1
+            quiet = 0
+        i = i + 1 if i + 1 < n else 0
+    return pivots
 
 
 # Sums may be reordered here, which lets them run in vector registers: no certificate depends on their last digits.

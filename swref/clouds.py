@@ -1,8 +1,9 @@
 """Weighted point clouds: the optimal transport oracle and the distance users call.
 
-Numba and POT are imported on first use: each takes longer to import than a small problem takes to solve.
+Numba is imported on first use: it takes longer to import than a small problem takes to solve.
 """
 
+import math
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 
@@ -58,7 +59,7 @@ def transport(x, y, gauge, a=None, b=None, *, tol=1e-6, max_iter=1000, strict=Tr
     used = a > 0, b > 0
     (i,), (j,) = np.nonzero(used[0]), np.nonzero(used[1])
     scale, x1, y1 = common_frame(x[i], y[j])
-    oracle = CloudOracle(x1, y1, a[i], b[j], accuracy=1e-3 * tol)
+    oracle = CloudOracle(x1, y1, a[i], b[j])
     slack = 4 * EPS * gauge.value(np.eye(d)) * oracle.radius**2
     with _reporter(progress, callback, scale) as report:
         # A tenth of the tolerance is kept for dropping negligible plans from the mixture.
@@ -82,12 +83,13 @@ class CloudOracle:
     one-dimensional image is transported by sorting.
     """
 
-    def __init__(self, x, y, a, b, accuracy=1e-9):
+    def __init__(self, x, y, a, b):
         self.a, self.b, self.dimension = a, b, x.shape[1]
         (self.x, mean_x), (self.y, mean_y) = centred(x, a), centred(y, b)
         self.shift = mean_y - mean_x
         self.radius = max(np.abs(self.x).max(), np.abs(self.y).max())
-        self.simplex = _NetworkSimplex(a, b, accuracy, self.dimension)
+        axis = np.linalg.eigh(second_moment(self.x, a) + second_moment(self.y, b))[1][:, -1]
+        self.simplex = _NetworkSimplex(a, b, np.argsort(self.x @ axis), np.argsort(self.y @ axis))
 
     def evaluate(self, Q):
         L = _metric_factor(Q)
@@ -117,92 +119,44 @@ class CloudOracle:
 
 
 class _NetworkSimplex:
-    """A sequence of transport problems with the same weights and similar costs C (n, m).
+    """A sequence of transport problems with the same weights a (n,), b (m,) and similar costs C (n, m) >= 0.
 
-    Every call starts from what the last one found. The simplex is first given only the cells of small reduced cost
-    under the last potentials, and those of the last plan; a c-transform then proves its plan optimal among all cells.
-    Where that fails (nearly singular metrics, whose ties it cannot guess) all cells are solved, from the last
-    potentials, and the next calls do not try. At n = 2000 a success is tens of times faster than the dense simplex.
+    The optimal spanning tree of one call starts the next. It stays feasible, because the weights do not change, and a
+    few pivots repair its optimality: near the end, that costs little more than reading C. The first tree is the
+    monotone plan for points that come in the orders s (n,) and t (m,). Masses are counted in whole units, so that
+    empty cells are recognised exactly.
     """
 
-    CELLS_PER_POINT = 8
-    ROUNDS = 2
-    WORTH_TRYING = 10**5  # cells; below, the dense simplex is as fast
+    def __init__(self, a, b, s, t):
+        from ._kernels import staircase, tree_of
 
-    def __init__(self, a, b, accuracy, d):
-        self.a, self.b, self.accuracy = a, b, accuracy
-        self.wanted = self.CELLS_PER_POINT * (len(a) + len(b))
-        self.last = None  # (rows, columns, f, g) of the last solution
-        self.threshold = None
-        # In the plane and in space nearly singular metrics have so many ties that trying seldom pays.
-        self.pause = self.next_pause = 0 if d > 3 and len(a) * len(b) >= self.WORTH_TRYING else 10**9
+        self.a, self.b = a, b
+        A, B = _whole_units(a, b)
+        rows, columns, masses, *_ = staircase(np.zeros(len(s)), A[s], np.zeros(len(t)), B[t])
+        self.total, self.tree = A.sum(), tree_of(s[rows], t[columns], masses, len(a))
 
     def solve(self, C):
-        """(rows, columns, masses, f, g): an optimal basic plan and feasible potentials, optimal to ``accuracy``."""
-        from ._kernels import plan_entries
+        """(rows, columns, masses, f, g): an optimal basic plan, and potentials with f_i + g_j <= C_ij in every cell."""
+        from ._kernels import column_c_transform, network_simplex, row_c_transform
 
-        solution, tried = None, self.last is not None and self.pause == 0
-        if tried:
-            solution = self._solve_sparse(C)
-            self.next_pause = 0 if solution is not None else 2 * self.next_pause + 1
-            self.pause = self.next_pause
-        else:
-            self.pause = max(self.pause - 1, 0)
-        if solution is None:
-            plan, u, _ = self._call(C, None if self.last is None else self.last[2:])
-            f, g = self._feasible(C, u)
-            solution = *plan_entries(plan, sum(C.shape)), f, g
-        rows, columns, _, f, g = solution
-        self.last = rows, columns, f, g
-        return solution
+        n = len(self.a)
+        network_simplex(C, self.tree, 4 * EPS * C.max())
+        g = column_c_transform(C, self.tree.potential[:n])
+        (child,) = np.nonzero(self.tree.flow)
+        parent = self.tree.parent[child]
+        masses = self.tree.flow[child] / self.total
+        return np.minimum(child, parent), np.maximum(child, parent) - n, masses, row_c_transform(C, g), g
 
-    def _solve_sparse(self, C):
-        from ._kernels import edges_below, row_c_transform
 
-        rows, columns, _, g = self.last
-        f = row_c_transform(C, g)
-        if self.threshold is None:
-            self.threshold = np.partition((C - f[:, None] - g).ravel(), self.wanted)[self.wanted]
-        new = edges_below(C, f, g, self.threshold)
-        self.threshold *= np.clip(self.wanted / max(len(new[0]), 1), 0.2, 5.0)
-        for _ in range(self.ROUNDS):
-            cells = np.unique(np.concatenate([rows * C.shape[1] + columns, new[0] * C.shape[1] + new[1]]))
-            rows, columns = np.divmod(cells, C.shape[1])
-            costs = C[rows, columns]
-            plan, u, v = self._call(sp.coo_matrix((costs, (rows, columns)), shape=C.shape))
-            f, g = self._feasible(C, u)
-            cost = (plan.data * C[plan.row, plan.col]).sum()
-            if cost - (self.a @ f + self.b @ g) <= self.accuracy * cost + 1e-15 * costs.max():
-                keep = plan.data > 0
-                return plan.row[keep].astype(np.int64), plan.col[keep].astype(np.int64), plan.data[keep], f, g
-            new = self._most_violated(C, u, v)
-        return None
-
-    def _most_violated(self, C, u, v):
-        """Cells of negative reduced cost, the worst ones where they are many."""
-        from ._kernels import edges_below
-
-        rows, columns = edges_below(C, u, v, 0.0)
-        if len(rows) <= self.wanted:
-            return rows, columns
-        worst = np.argpartition(C[rows, columns] - u[rows] - v[columns], self.wanted)[: self.wanted]
-        return rows[worst], columns[worst]
-
-    def _feasible(self, C, u):
-        """The best potentials below u's: f_i + g_j <= C_ij exactly, whatever u is."""
-        from ._kernels import column_c_transform, row_c_transform
-
-        g = column_c_transform(C, u)
-        return row_c_transform(C, g), g
-
-    def _call(self, C, start=None):
-        import ot
-
-        options = {"numItermax": 10**9, "log": True, "check_marginals": False, "potentials_init": start}
-        plan, log = ot.emd(self.a, self.b, C, **options)
-        if log["warning"] is not None:
-            raise RuntimeError(f"network simplex: {log['warning']}")
-        return plan, log["u"], log["v"]
+def _whole_units(a, b):
+    """Weights a (n,), b (m,) as whole numbers of equal sum, about 2^50; equal weights stay equal."""
+    share = math.lcm(len(a), len(b))
+    total = share * 2.0 ** np.floor(50 - np.log2(share))
+    A, B = (np.maximum(np.rint(w * total), 1) for w in (a, b))
+    surplus = A.sum() - B.sum()
+    A[np.argmax(A)] += max(-surplus, 0)
+    B[np.argmax(B)] += max(surplus, 0)
+    return A, B
 
 
 def displacement(x, y, plan, t):

@@ -101,9 +101,11 @@ def flow(
 
     Steps: stabilised explicit Runge-Kutta-Chebyshev, second order, as many stages as the spectral radius demands (a
     flow at p > 1 is stiff wherever one direction has much less force than another). A step of length h is accepted when
+
       - E(t) - E(t + h) is at least half of int dissipation over the step: the descent safeguard;
       - it differs from it by at most tol/2 of it and a tenth of what earlier steps left of their share;
       - the embedded error estimate is at most tol (moved * length of the path)^(1/2), both in L2(mu).
+
     So E falls, and |residual| <= tol/(1 - tol) (E(0) - E(t)) up to rounding (64 eps max |E| per step), always. The
     root of the sum of squares of the position errors is at most tol times the length of the path, and the flow may
     amplify or damp them. For smooth energies both errors are proportional to tol, and the number of steps to

@@ -104,6 +104,16 @@ def plot_plan(ax, x, y, plan, color, every=1, strongest=0.8):
     return planar(ax)
 
 
+def plot_paths(ax, paths, color, every=1, size=3):
+    """Trajectories ``paths`` (times, n, 2), one pale line each, with a dot where it ends; ``every`` thins them."""
+    paths = as_array("paths", paths, 3)[:, ::every]
+    lines = LineCollection(np.swapaxes(paths, 0, 1), colors=color, linewidths=0.7, alpha=0.35, zorder=2)
+    ax.add_collection(lines, autolim=True)
+    ax.scatter(*paths[-1].T, s=size, c=color, linewidths=0, zorder=3)
+    ax.autoscale_view()
+    return planar(ax)
+
+
 def plot_moment(ax, S, color, center=(0, 0), label=None, **line):
     """The ellipse {center + S^(1/2) u : |u| = 1}; half-axes: roots of the eigenvalues of S (2, 2)."""
     lam, U = np.linalg.eigh(as_psd("S", S, 2))

@@ -187,6 +187,21 @@ def test_a_mean_shift_adds_to_the_closed_form_only_along_an_eigenvector():
         assert ratio == pytest.approx(1, rel=TOL) if p == 1 else ratio < 0.995
 
 
+@given(psd(2, scaled=False), psd(2, scaled=False), seeds)
+def test_at_p_infinity_the_distance_is_the_largest_along_a_line(S0, S1, seed):
+    """W_inf^2 = max_u (u.D)^2 + (|S1^(1/2) u| - |S0^(1/2) u|)^2: proved in the chapter on Gaussians; here by a scan."""
+    D = np.random.default_rng(seed).standard_normal(2) * (seed % 2)
+    angle = np.linspace(0, np.pi, 20001)
+    u = np.array([np.cos(angle), np.sin(angle)])
+    spread = [np.sqrt(np.maximum(((S @ u) * u).sum(0), 0)) for S in (S0, S1)]
+    best = ((D @ u) ** 2 + (spread[1] - spread[0]) ** 2).max()
+    result = solve(0 * D, S0, D, S1, OPERATOR)
+    # Both terms change by at most 2 * size * |u - u'| between two nodes of the scan.
+    size = D @ D + np.linalg.norm(S0, 2) + np.linalg.norm(S1, 2)
+    assert best <= result.upper_bound * (1 + TOL) + 1e-7 * size
+    assert result.lower_bound <= best + 4 * size * angle[1]
+
+
 def test_small_eigenvalues_are_not_mistaken_for_rounding():
     """diag(1, 1e-12) to I by the map diag(1, 1e6)."""
     small, zero = np.diag([1.0, 1e-12]), np.zeros(2)

@@ -102,6 +102,16 @@ def test_a_plan_of_another_shape_is_refused(ax):
         plotting.plot_plan(ax, np.ones((2, 2)), np.ones((3, 2)), np.ones((3, 2)) / 6, "red")
 
 
+def test_paths_are_lines_that_end_in_dots(ax):
+    paths = np.random.default_rng(0).normal(size=(5, 8, 2))
+    plotting.plot_paths(ax, paths, "red", every=2)
+    lines, dots = ax.collections
+    np.testing.assert_array_equal(lines.get_segments(), np.swapaxes(paths, 0, 1)[::2])
+    np.testing.assert_array_equal(dots.get_offsets(), paths[-1, ::2])
+    with pytest.raises(ValueError, match="paths: expected 3 axes"):
+        plotting.plot_paths(ax, paths[0], "red")
+
+
 def test_clouds_show_points_and_weights(ax):
     x, y = np.random.default_rng(1).normal(size=(2, 3, 2))
     plotting.plot_clouds(ax, x, y, a=[0.5, 0.25, 0.25], size=8)

@@ -10,7 +10,8 @@ from scipy.spatial.distance import cdist
 from strategies import CONVEX, EPS, TwoFunctions, compositions, example
 
 import swref
-from swref.clouds import CloudOracle, _mixture, _NetworkSimplex
+from swref._kernels import Tree, network_simplex
+from swref.clouds import CloudOracle, _mixture, _NetworkSimplex, _whole_units
 
 OPERATOR, TRACE = swref.get_gauge("operator"), swref.get_gauge("trace")
 FROBENIUS = swref.get_gauge("schatten", p=2)
@@ -292,23 +293,77 @@ def test_inputs_are_not_modified_and_float32_is_computed_in_float64():
     assert (y == before[1]).all()
 
 
-def test_the_simplex_on_few_cells_is_as_exact_as_on_all_cells():
-    """A sequence of metrics in d = 5, n = 400: each value against SciPy's assignment."""
-    n, d = 400, 5
-    x, y = clouds(n, n, d)
-    uniform = np.full(n, 1 / n)
-    simplex, sparse_calls = _NetworkSimplex(uniform, uniform, 1e-12, d), 0
-    rng = np.random.default_rng(0)
-    for k in range(6):
-        A = np.eye(d) + 0.02 * rng.standard_normal((d, d))
+def simplex_on(a, b, seed=0):
+    """A simplex that starts from the plan of points in random order."""
+    rng = np.random.default_rng(seed)
+    return _NetworkSimplex(a, b, rng.permutation(len(a)), rng.permutation(len(b)))
+
+
+def assert_solves(simplex, C, expected):
+    rows, columns, masses, f, g = simplex.solve(C)
+    plan = np.zeros(C.shape)
+    np.add.at(plan, (rows, columns), masses)
+    np.testing.assert_allclose(plan.sum(1), simplex.a, atol=4 * EPS)
+    np.testing.assert_allclose(plan.sum(0), simplex.b, atol=4 * EPS)
+    tolerance = 100 * EPS * np.abs(C).max()
+    assert (masses > 0).all()
+    assert np.vdot(C, plan) == pytest.approx(expected, rel=0, abs=tolerance)
+    assert simplex.a @ f + simplex.b @ g == pytest.approx(expected, rel=0, abs=tolerance)
+    assert (C - f[:, None] - g).min() >= -4 * EPS * np.abs(C).max()
+
+
+def test_the_simplex_follows_a_sequence_of_metrics_with_few_pivots():
+    """d = 5, n = 200: each value against SciPy's assignment. An unchanged cost takes no pivot."""
+    x, y = clouds(200, 200, 5)
+    uniform, rng = np.full(200, 1 / 200), np.random.default_rng(0)
+    simplex, pivots = simplex_on(uniform, uniform), []
+    for A in [np.eye(5)] * 2 + [np.eye(5) + 0.01 * rng.standard_normal((5, 5)) for _ in range(4)]:
         C = cdist(x @ A, y @ A, "sqeuclidean")
-        rows, columns, masses, f, g = simplex.solve(C)
-        sparse_calls += k > 0 and simplex.next_pause == 0
-        best = C[linear_sum_assignment(C)].mean()
-        assert (C[rows, columns] * masses).sum() == pytest.approx(best, rel=1e-11)
-        assert f.mean() + g.mean() == pytest.approx(best, rel=1e-11)
-        assert (C - f[:, None] - g).min() >= -1e-13 * C.max()
-    assert sparse_calls >= 3
+        pivots.append(network_simplex(C, Tree(*(array.copy() for array in simplex.tree)), 4 * EPS * C.max()))
+        assert_solves(simplex, C, C[linear_sum_assignment(C)].mean())
+    assert pivots[1] == 0 < max(pivots[2:]) < pivots[0] / 4
+
+
+@pytest.mark.parametrize("n, m", [(1, 1), (1, 9), (9, 1), (12, 12), (30, 20)])
+def test_the_simplex_survives_ties_and_uneven_weights(n, m):
+    """Integer costs, many of them equal or zero; equal weights leave nearly every cell of a basis empty."""
+    rng = np.random.default_rng(n + m)
+    spread = np.geomspace(1, 1e-12, n)
+    for a, b in (
+        (np.full(n, 1 / n), np.full(m, 1 / m)),
+        (weights(n, 0), weights(m, 1)),
+        (spread / spread.sum(), np.full(m, 1 / m)),
+    ):
+        simplex = simplex_on(a, b)
+        for most in (4, 1, 9):
+            C = rng.integers(0, most, (n, m)).astype(float)
+            assert_solves(simplex, C, ot.emd2(a, b, C))
+            assert_strongly_feasible(simplex.tree, n)
+
+
+def assert_strongly_feasible(tree, n):
+    """A spanning tree whose empty cells all have their source below their sink."""
+    nodes = np.arange(len(tree.parent))
+    below = nodes[tree.parent >= 0]
+    assert len(below) == len(nodes) - 1
+    assert (tree.depth[below] == tree.depth[tree.parent[below]] + 1).all()
+    assert ((below < n) != (tree.parent[below] < n)).all()
+    assert ((tree.flow[below] > 0) | (below < n)).all()
+    assert (tree.flow >= 0).all()
+
+
+def test_whole_units_keep_equal_weights_equal():
+    """The integers sum to the same total below 2^53, and none is zero."""
+    for n, m in ((3, 7), (1, 1), (97, 1000)):
+        A, B = _whole_units(np.full(n, 1 / n), np.full(m, 1 / m))
+        assert A.sum() == B.sum() < 2**53
+        assert len(set(A)) == len(set(B)) == 1
+    a, b = weights(50, 0), np.geomspace(1, 1e-30, 40)
+    A, B = _whole_units(a, b / b.sum())
+    assert A.sum() == B.sum() < 2**53
+    assert min(A.min(), B.min()) >= 1
+    assert (A == np.rint(A)).all()
+    np.testing.assert_allclose(A / A.sum(), a, atol=4 * EPS)
 
 
 def test_the_oracle_value_is_the_transport_cost_in_its_metric():

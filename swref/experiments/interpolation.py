@@ -1,0 +1,52 @@
+"""Densities of displacement interpolants between planar shapes, from certified plans.  [Figures 2 and 8]"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..clouds import TransportResult, displacement, transport
+from ..geodesics import WIDTH, axes_around, density
+from .shapes import PAIRS, SHIFT, pair
+
+TIMES = (0.0, 0.25, 0.5, 0.75, 1.0)
+
+
+@dataclass(frozen=True)
+class Interpolation:
+    """One pair of shapes moved by two plans; densities are relative to the mean of mu_t, which moves uniformly."""
+
+    x: np.ndarray  # (n, 2)
+    y: np.ndarray  # (n, 2)
+    trace: TransportResult  # p = 1
+    operator: TransportResult  # p = inf
+    times: np.ndarray  # (k,)
+    axes: list  # two arrays
+    densities: dict  # {"trace" or "operator": (k, len(axes[0]), len(axes[1]))}
+
+
+def interpolate(name, shift=SHIFT, n=None, seed=0, *, times=TIMES, width=WIDTH, cells=96, tol=1e-6):
+    """The pair ``name`` of ``shapes.PAIRS`` with n points each, solved for p = 1 and inf and moved to all ``times``."""
+    x, y = pair(name, shift, n, seed)
+    solved = {gauge: transport(x, y, gauge, tol=tol) for gauge in ("trace", "operator")}
+    clouds = {gauge: [_centred(x, y, result.plan, float(t)) for t in times] for gauge, result in solved.items()}
+    axes = axes_around(*(points for moved in clouds.values() for points, _ in moved), cells=cells, width=width)
+    densities = {
+        gauge: np.array([density(points, axes, weights, width=width) for points, weights in moved])
+        for gauge, moved in clouds.items()
+    }
+    return Interpolation(x, y, solved["trace"], solved["operator"], np.array(times), axes, densities)
+
+
+def figure_2(n=1500, **options):
+    """{pair: Interpolation} of Figure 2, the pairs of Figure 1; options as in ``interpolate``."""
+    return {name: interpolate(name, n=n, **options) for name in list(PAIRS)[:2]}
+
+
+def figure_8(n=1200, **options):
+    """{pair: Interpolation} of Figure 8, the pairs of Figure 7; options as in ``interpolate``."""
+    return {name: interpolate(name, n=n, **options) for name in list(PAIRS)[2:]}
+
+
+def _centred(x, y, plan, t):
+    points, weights = displacement(x, y, plan, t)
+    return points - weights @ points / weights.sum(), weights / weights.sum()

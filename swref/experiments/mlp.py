@@ -1,0 +1,161 @@
+"""A planar two-layer ReLU network learns three neurons.  [Figure 3]
+
+Particles are neurons (u, v1, v2). Times are intrinsic, those of ``swref.flow``: dF/dt = -N*(g)^2 for the force g of
+measures. The paper's loop differentiates with respect to coordinates, whose clock runs n = 1920 times slower.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .._validation import as_array, as_weights, check_positive
+from ..energies import TwoLayerNet
+from ..flows import flow
+from ..gauges import get_gauge
+from ..lmo import dual_norm, measure_lmo, tangent_norm
+
+ANGLES = (0.38, 2.42, 4.63)  # of the teacher's unit vectors v, in radians
+SIGNS = (1.0, 1.0, -1.0)  # its output weights u
+NEURONS, INPUTS, SEED = 1920, 2000, 7
+STEPS, CAP, BOUND = 2000, 0.20, 30.0  # the paper's loop: number of steps, largest |X_{k+1} - X_k|_F, largest |X_ij|
+HORIZONS = {1: 150_000 / NEURONS, np.inf: 100_000 / NEURONS}  # nominal ends of its two runs, in intrinsic time
+PRESETS = {"full": {"n": NEURONS, "size": INPUTS}, "quick": {"n": 240, "size": 500}}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """The teacher (3, 3), the start (n, 3) of the student, and the energy: half the mean squared error."""
+
+    teacher: np.ndarray
+    start: np.ndarray
+    energy: TwoLayerNet
+
+
+def problem(n=NEURONS, size=INPUTS, seed=SEED, activation="relu"):
+    """Fig. 3: ``size`` standard normal inputs; n students, normal with the teacher's mean and half its variance.
+
+    The variance is per coordinate. Network and teacher are means over their neurons, not sums.
+    """
+    rng = np.random.default_rng(seed)
+    teacher = np.column_stack([SIGNS, np.cos(ANGLES), np.sin(ANGLES)])
+    inputs = rng.standard_normal((size, 2))
+    start = teacher.mean(0) + np.sqrt(0.5) * teacher.std(0) * rng.standard_normal((n, 3))
+    targets = TwoLayerNet(inputs, np.zeros(size), activation).predict(teacher)
+    return Problem(teacher, start, TwoLayerNet(inputs, targets, activation))
+
+
+def dissipation_ratio(problem, gauge="operator"):
+    """N*_gauge(g)^2 / N*_trace(g)^2 at the start: between 1 and 3, the dimension, for the operator gauge."""
+    g = problem.energy.force(problem.start)
+    return (dual_norm(g, gauge) / dual_norm(g, "trace")) ** 2
+
+
+@dataclass(frozen=True, repr=False)
+class ClippedRun:
+    """The paper's loop: one row per step k = 0, ..., steps, and the state after the last one."""
+
+    progress: np.ndarray  # k / steps, the paper's normalised time
+    times: np.ndarray  # intrinsic time really elapsed
+    length: np.ndarray  # of the path so far, in L2(mu) for every gauge
+    energy: np.ndarray
+    dissipation: np.ndarray
+    clipped: np.ndarray  # whether the step that begins here is shortened
+    snapshot_progress: np.ndarray  # (s,)
+    positions: np.ndarray  # (s, n, 3)
+
+
+def clipped_flow(problem, gauge, *, horizon=None, steps=STEPS, cap=CAP, n_snapshots=7):
+    """Euler steps of nominal length horizon / steps, shortened so that no increment is longer than the cap.
+
+    ``horizon`` in intrinsic time (None: ``HORIZONS``, that of p = inf for every p > 1). ``cap`` bounds the Frobenius
+    norm for 1920 neurons; for n it is scaled by sqrt(n / 1920), the same root mean square per neuron.
+    """
+    gauge, x = get_gauge(gauge), problem.start.copy()
+    if horizon is None:
+        horizon = HORIZONS[1 if getattr(gauge, "p", None) == 1 else np.inf]
+    nominal = check_positive("horizon", horizon) / steps
+    longest = check_positive("cap", cap) / np.sqrt(NEURONS)
+    marks = np.unique(np.linspace(0, steps, n_snapshots).round().astype(int))
+    rows, positions, time, length = [], [], 0.0, 0.0
+    for k in range(steps + 1):
+        value, g = problem.energy.value_and_force(x)
+        v = measure_lmo(g, gauge)
+        speed = tangent_norm(v, "trace")
+        h = min(nominal, longest / speed) if speed > 0 else nominal
+        rows.append((k / steps, time, length, value, -np.vdot(g, v) / len(x), h < nominal))
+        if k in marks:
+            positions.append(x)
+        x = np.clip(x + h * v, -BOUND, BOUND)
+        time, length = time + h, length + h * speed
+    *columns, clipped = np.array(rows).T
+    return ClippedRun(*columns, clipped.astype(bool), marks / steps, np.array(positions))
+
+
+@dataclass(frozen=True, repr=False)
+class Figure3:
+    """The problem, and for each exponent p its flow on the intrinsic clock and the paper's loop."""
+
+    problem: Problem
+    flows: dict  # p: swref.flows.FlowResult
+    clipped: dict  # p: ClippedRun
+
+
+def figure_3(preset="full", *, seed=SEED, exponents=(1, np.inf), t_end=HORIZONS[1], tol=1e-3, n_snapshots=67):
+    """What Fig. 3 shows, on both clocks. ``preset``: "full", the paper's sizes and 20 seconds, or "quick".
+
+    ``t_end`` and ``tol`` are those of ``swref.flow``; the snapshots are equally spaced on each clock.
+    """
+    if preset not in PRESETS:
+        raise ValueError(f"preset: expected one of {list(PRESETS)}, got {preset!r}")
+    setting = problem(**PRESETS[preset], seed=seed)
+    gauges = {p: get_gauge("schatten", p=p) for p in exponents}
+    options = {"t_end": t_end, "tol": tol, "n_snapshots": n_snapshots}
+    return Figure3(
+        setting,
+        {p: flow(setting.energy, setting.start, gauge, **options) for p, gauge in gauges.items()},
+        {p: clipped_flow(setting, gauge, n_snapshots=n_snapshots) for p, gauge in gauges.items()},
+    )
+
+
+def energy_at(result, where, axis="times"):
+    """The energy of a ``FlowResult`` or ``ClippedRun`` at these times (or ``progress``, ``length``), log-linear."""
+    return np.exp(np.interp(where, getattr(result, axis), np.log(result.energy)))
+
+
+def reached(result, energy, axis="times"):
+    """Where the energy first falls to this level, the inverse of ``energy_at``; the end if it never does."""
+    return np.interp(-np.log(energy), -np.log(result.energy), getattr(result, axis))
+
+
+def reduced(x):
+    """|u| v, (..., 2), for neurons x (..., 3): a ReLU neuron acts through it and the sign of u only."""
+    x = as_array("x", x, np.ndim(x))
+    return np.abs(x[..., :1]) * x[..., 1:]
+
+
+def alignment(x, weights=None, *, width=0.2):
+    """The share of sum_i w_i |u_i| |v_i| within ``width`` radians of a teacher whose output has the sign of u_i."""
+    x = as_array("x", x, 2)
+    mass = as_weights("weights", weights, len(x)) * np.linalg.norm(reduced(x), axis=1)
+    apart = _turn(np.arctan2(x[:, 2], x[:, 1])[:, None] - ANGLES)
+    near = (np.abs(apart) <= width) & (np.sign(x[:, :1]) == SIGNS)
+    return float(mass @ near.any(1) / mass.sum()) if mass.any() else 0.0
+
+
+def angular_density(x, weights=None, *, bandwidth=0.1, size=360):
+    """(angles (size,), density (size,)) of the angles of v, neuron i counted with w_i |u_i| |v_i|.
+
+    A Gaussian kernel on the circle; the density integrates to one over [0, 2 pi).
+    """
+    x = as_array("x", x, 2)
+    weights, bandwidth = as_weights("weights", weights, len(x)), check_positive("bandwidth", bandwidth)
+    mass = weights * np.linalg.norm(reduced(x), axis=1)
+    angles = np.arange(size) * 2 * np.pi / size
+    apart = _turn(angles[:, None] - np.arctan2(x[:, 2], x[:, 1]))
+    density = np.exp(-0.5 * (apart / bandwidth) ** 2) @ mass
+    return angles, density / (density.mean() * 2 * np.pi) if density.any() else density
+
+
+def _turn(angle):
+    """The same angle in [-pi, pi)."""
+    return (angle + np.pi) % (2 * np.pi) - np.pi

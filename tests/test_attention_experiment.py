@@ -1,0 +1,153 @@
+"""Figure 4: its setting, its flows against theorems, its descents against a loop written out in NumPy."""
+
+import numpy as np
+import pytest
+
+from swref.energies import Attention
+from swref.experiments import attention
+
+SMALL = {"heads": 12, "sequences": 4, "tokens": 5}
+
+
+@pytest.fixture(scope="module")
+def small():
+    return attention.problem("sparse", **SMALL)
+
+
+def drift(energy, x0, x1):
+    """Per head, how far Q Q^T - K K^T and V V^T - O O^T moved, relative to how far Q Q^T and the others did."""
+
+    def balances(x):
+        Q, K, V, O = (part @ part.swapaxes(1, 2) for part in energy.split(x))
+        return np.array([Q - K, V - O]), np.array([Q, K, V, O])
+
+    (before, parts_before), (after, parts_after) = balances(x0), balances(x1)
+    return np.abs(after - before).max() / np.abs(parts_after - parts_before).max()
+
+
+def test_the_defaults_are_those_of_the_figure():
+    setting = attention.problem("sparse")
+    assert setting.energy.tokens.shape == (32, 16, 4)
+    assert setting.energy.head_dim == 3
+    assert setting.start.shape == (200, 48)
+    assert setting.teacher.shape == (5, 48)
+    assert setting.start.std() == pytest.approx(0.16, rel=0.02)
+    assert setting.energy.value(setting.teacher) <= 1e-25
+
+
+def test_dense_teachers_attend_to_all_tokens_and_sparse_ones_to_two():
+    # The paper says 16 and 2.1. Over many draws of the sparse teacher we find 2.3, with standard deviation 0.3.
+    for regime, low, high in (("dense", 15.95, 16), ("sparse", 2.0, 2.6)):
+        settings = [attention.problem(regime, seed, heads=1) for seed in range(5)]
+        effective = [setting.energy.effective_tokens(setting.teacher) for setting in settings]
+        assert low < np.mean(effective) < high
+        assert max(effective) - min(effective) < 1
+
+
+def test_both_regimes_of_a_seed_share_tokens_and_start():
+    dense, sparse = (attention.problem(regime, 3, **SMALL) for regime in ("dense", "sparse"))
+    np.testing.assert_array_equal(dense.energy.tokens, sparse.energy.tokens)
+    np.testing.assert_array_equal(dense.start, sparse.start)
+    assert not np.array_equal(dense.start, attention.problem("dense", 4, **SMALL).start)
+    larger = attention.problem("dense", 3, heads=20, sequences=6, tokens=5)
+    np.testing.assert_array_equal(larger.energy.tokens[:4], dense.energy.tokens)
+    np.testing.assert_array_equal(larger.start[:12], dense.start)
+    np.testing.assert_array_equal(larger.teacher, dense.teacher)
+    ratio = sparse.teacher / dense.teacher
+    np.testing.assert_allclose(ratio, np.repeat([1.45 / 0.08, 1], 24)[None] * np.ones((5, 1)), rtol=1e-12)
+    with pytest.raises(ValueError, match="regime: got 'other', wants one of"):
+        attention.problem("other")
+
+
+@pytest.mark.parametrize("p", [1, np.inf])
+def test_a_flow_keeps_its_account_of_energy(small, p):
+    curve = attention.run(small, "sparse", p, t_end=attention.HORIZONS["sparse"][p] / 12)
+    fall = curve.energy[0] - curve.energy
+    assert (np.diff(curve.energy) < 0).all()
+    assert (np.abs(curve.residual) <= attention.TOL * fall + 1e-12 * curve.energy[0]).all()
+    integral = np.append(0, np.cumsum((curve.dissipation[1:] + curve.dissipation[:-1]) / 2 * np.diff(curve.times)))
+    np.testing.assert_allclose(integral, fall, atol=0.05 * fall[-1])  # the trapezoidal rule on accepted steps
+    assert curve.heads.shape == (41, 12, 48)
+    np.testing.assert_array_equal(curve.heads[0], small.start)
+    assert (np.diff(curve.forces) > 0).all()
+    assert (np.diff(curve.seconds) >= 0).all()
+    assert curve.effective_tokens[-1] == pytest.approx(small.energy.effective_tokens(curve.heads[-1]), rel=1e-12)
+
+
+def test_only_the_trace_flow_conserves_the_balance_of_every_head(small):
+    # F does not change under Q -> R Q, K -> R^-T K, so Q g_Q^T = g_K K^T: at p = 1, d/dt (Q Q^T - K K^T) = 0.
+    curves = {p: attention.run(small, "sparse", p, t_end=attention.HORIZONS["sparse"][p] / 12) for p in (1, np.inf)}
+    moved = {p: drift(small.energy, curve.heads[0], curve.heads[-1]) for p, curve in curves.items()}
+    assert moved[1] <= attention.TOL
+    assert moved[np.inf] > 0.1
+
+
+def test_the_count_of_forces_is_that_of_the_flow(small):
+    calls = []
+
+    class Spy(Attention):
+        def value_and_force(self, x, weights=None):
+            calls.append(1)
+            return super().value_and_force(x, weights)
+
+    setting = attention.Problem(Spy(small.energy.tokens, small.energy.targets, 3), small.teacher, small.start)
+    curve = attention.run(setting, "sparse", 1, t_end=0.3)
+    assert curve.forces[0] == 1
+    assert curve.forces[-1] == len(calls)
+
+
+def test_anisotropy_is_the_ratio_of_nuclear_and_frobenius_norm(small):
+    g = small.energy.force(small.start)
+    expected = (np.linalg.norm(g, "nuc") / np.linalg.norm(g)) ** 2
+    assert attention.anisotropy(small, small.start) == pytest.approx(expected, rel=1e-10)
+    assert 1 <= expected <= 12
+
+
+def test_descent_is_gradient_descent_and_its_spectral_counterpart(small):
+    n = len(small.start)
+    for p, step in ((1, 0.05), (np.inf, 0.005)):
+        x, energies = small.start.copy(), []
+        for _ in range(6):
+            energies.append(small.energy.value(x))
+            g = small.energy.force(x)
+            U, s, Wt = np.linalg.svd(g, full_matrices=False)
+            x = x - step * (g if p == 1 else s.sum() * U @ Wt)
+        descent = attention.descend(small, p, step, 5)
+        np.testing.assert_allclose(descent.energy, energies, rtol=1e-8)
+        assert descent.seconds > 0
+    assert n == 12
+
+
+def test_a_descent_that_explodes_is_given_up(small):
+    descent = attention.descend(small, 1, 1e3, 20)
+    assert np.isinf(descent.energy[-1])
+    assert np.isfinite(descent.energy[0])
+
+
+@pytest.mark.parametrize("p", [1, np.inf])
+def test_the_tuned_step_beats_its_half_and_comes_from_the_list(small, p):
+    best = attention.tuned_descent(small, p, 40)
+    halvings = np.log2(attention.LARGEST[p] / best.step)
+    assert halvings == round(halvings)
+    assert attention.descend(small, p, best.step / 2, 40).energy[-1] >= best.energy[-1]
+    assert best.energy[-1] < best.energy[0]
+
+
+def test_when_reads_geometric_curves_exactly():
+    t = np.linspace(0, 10, 41)
+    nothing = np.zeros(0)
+    curve = attention.Curve(t, 5 * np.exp(-t), t, t, 3 * t, 2 * t, nothing, nothing, nothing)
+    for level in (1, 0.5, 0.01):
+        assert curve.when(level) == pytest.approx(-np.log(level), abs=1e-12)
+        assert curve.when(level, "forces") == pytest.approx(-3 * np.log(level), abs=1e-12)
+    with pytest.raises(ValueError, match="level: the energy ends at"):
+        curve.when(1e-9)
+
+
+def test_a_small_figure_has_every_part():
+    found = attention.figure_4(seeds=[1], regimes=["dense"], steps=30, horizon=0.1, **SMALL)
+    (pair,) = found["dense"]
+    assert pair.flows.keys() == pair.descents.keys() == {1, np.inf}
+    for p in (1, np.inf):
+        assert pair.flows[p].times[-1] == pytest.approx(0.1 * attention.HORIZONS["dense"][p])
+        assert pair.flows[p].energy[0] == pytest.approx(pair.descents[p].energy[0], rel=1e-14)
