@@ -15,7 +15,7 @@ from .measures import unit_scale
 
 NOISE = 64 * EPS  # energies are trusted to this fraction of the largest one met
 SHORTEST = 1e-13  # a step below this fraction of t_end is given up
-ZIGZAG, CAUTION = 0.2, 1e4  # error per distance that shows a stiff direction overshot; most factor on its stages
+ZIGZAG, CAUTION = 0.2, 16.0  # error per distance that shows a stiff direction overshot; most factor on its stages
 TINY = np.finfo(float).tiny
 RECORDED = ("times", "energy", "dissipation", "residual", "speed", "length", "rank", "step_sizes")
 REFRESH = 10  # accepted steps between estimates of the spectral radius
