@@ -1,0 +1,85 @@
+"""The velocity rule of gradient flows, and particles with an energy as a field for a time stepper."""
+
+import numpy as np
+
+from .measures import unit_scale
+
+
+def descent_velocity(g, gauge, weights, cutoff):
+    """(v, N*(g)^2, rank): the velocity rule of ``flow`` for forces g (n, d), weights (n,) > 0.
+
+    v = -P g with P the multiplier of the force whose singular values are raised to at least ``cutoff`` times the
+    largest; ``rank`` of them did not need it. If all, v is the measure LMO. <g, v> = -N*(g)^2 always.
+    """
+    scale, g = unit_scale(g)
+    if not g.any():
+        return np.zeros_like(g), 0.0, 0
+    forces = np.sqrt(weights)[:, None] * g
+    _, s, axes = np.linalg.svd(np.linalg.qr(forces, mode="r") if len(g) > g.shape[1] else forces)
+    s = np.pad(s, (0, len(axes) - len(s)))
+    raised = np.maximum(s, cutoff * s[0])
+    rank = int((raised == s).sum())
+    P = gauge._factor_multiplier(raised[:, None] * axes)
+    pairing = slope2 = s**2 @ ((axes @ P) * axes).sum(1)
+    if rank < len(s):  # the multiplier itself would be huge, and so would be its rounding errors
+        rows = s[s > 0, None] * axes[s > 0]
+        slope2 = -(rows * gauge._descent(rows, np.ones(len(rows)))).sum()
+    return g @ P * (-scale * slope2 / pairing), scale * scale * slope2, rank
+
+
+class NonFinite(ArithmeticError):
+    """An energy, force or position that is NaN or infinite."""
+
+
+class Particles:
+    """The particles of positive weight: their energy, and their velocity as a field on flat arrays."""
+
+    def __init__(self, energy, gauge, weights, cutoff):
+        self.energy, self.gauge, self.cutoff = energy, gauge, cutoff
+        self.used = weights > 0
+        self.weights = weights[self.used]
+        self.evaluations = 0
+
+    def field(self, y):
+        """d/dt (x, int dissipation), flat, at y = (x, anything)."""
+        x = self._finite(y[:-1].reshape(len(self.weights), -1))
+        return self.rate(self._force(x, self.energy.force(x, self.weights.copy())))[0]
+
+    def motion(self, y):
+        """The same without the second part, which has another unit."""
+        return np.append(self.field(y)[:-1], 0.0)
+
+    def rate(self, g):
+        """(d/dt (x, int dissipation), rank) for forces g."""
+        v, slope2, rank = descent_velocity(g, self.gauge, self.weights, self.cutoff)
+        return np.append(v, slope2), rank
+
+    def value_and_force(self, x):
+        if hasattr(self.energy, "value_and_force"):
+            value, g = self.energy.value_and_force(self._finite(x), self.weights.copy())
+        else:
+            value = self.energy.value(self._finite(x), self.weights.copy())
+            g = self.energy.force(x.copy(), self.weights.copy())
+        value = float(value)
+        if not np.isfinite(value):
+            raise NonFinite(f"the energy is {value}")
+        return value, self._force(x, g)
+
+    def _finite(self, x):
+        if not np.isfinite(x).all():
+            raise NonFinite("the positions leave the range of float64")
+        return x.copy()  # an energy may write on its argument
+
+    def _force(self, x, g):
+        self.evaluations += 1
+        g = np.array(g, dtype=float)
+        if g.shape != x.shape:
+            raise ValueError(f"energy: force must return shape {x.shape}, got {g.shape}")
+        if not np.isfinite(g).all():
+            raise NonFinite(f"the force has {np.sum(~np.isfinite(g))} entries that are not finite")
+        return g
+
+    def norm(self, v):
+        """(sum_i w_i |v_i|^2)^(1/2) of a flat field, without under- or overflow."""
+        scale, v = unit_scale(v.reshape(len(self.weights), -1))
+        return scale * np.sqrt(self.weights @ (v * v).sum(1))
