@@ -159,6 +159,91 @@ def mlp():
     )
 
 
+@figure
+def attention():
+    """Figure 4 at the paper's size: five starts and teachers, dense and sparse, on every clock."""
+    from swref.experiments import attention
+
+    seeds, levels, tols = (0, 1, 2, 3, 4), (0.5, 0.1, 0.02), (1e-2, 5e-3, 2.5e-3)
+    numbers = {"levels": levels, "tols": tols}
+    for regime in attention.REGIMES:
+        pairs = [attention.pair(regime, seed) for seed in seeds]
+        settings = [pair.problem for pair in pairs]
+        teachers = [setting.energy.effective_tokens(setting.teacher) for setting in settings]
+        numbers[regime] = {"start": [pair.flows[1].energy[0] for pair in pairs], "teacher": teachers}
+        for p in attention.GAUGES:
+            runs = [(pair.flows[p], pair.descents[p], pair.loops[p]) for pair in pairs]
+            numbers[regime][f"{p}"] = _attention_runs(settings, *zip(*runs, strict=True), levels)
+            numbers[regime][f"{p}"]["account"] = _attention_account(settings[0], p, tols, pairs[0].flows[p].when(0.1))
+    settings = {"heads": 200, "sequences": 32, "seeds": seeds, "tol": attention.TOL, "cutoff": attention.CUTOFF}
+    settings |= {"not reached": -1, "account": "|residual| / decrease, steps, rejected, forces, energy at the end"}
+    return Run(0, settings, numbers, _attention_pictures(numbers))
+
+
+def _attention_runs(settings, flows, descents, loops, levels):
+    """The numbers of one regime and one p; energies (seeds, points) as fractions of the start."""
+    from swref.experiments import attention
+
+    def when(run, *what):
+        try:
+            return run.when(*what)
+        except ValueError:
+            return -1
+
+    found = {"last": [flow.energy[-1] / flow.energy[0] for flow in flows]}
+    for what in ("times", "forces", "seconds", "length"):
+        low, end = getattr(flows[0], what)[1] / 10, min(getattr(flow, what)[-1] for flow in flows)
+        where = np.geomspace(low, end, 40)
+        curves = [np.interp(where, getattr(flow, what), np.log(flow.energy / flow.energy[0])) for flow in flows]
+        found[what] = {"where": where, "energy": np.exp(curves)}
+        found[what]["when"] = [[when(flow, level, what) for level in levels] for flow in flows]
+    found["snapshots"] = {
+        "times": flows[0].snapshot_times,
+        "energy": [np.interp(flow.snapshot_times, flow.times, flow.energy) / flow.energy[0] for flow in flows],
+        "tokens": [flow.effective_tokens for flow in flows],
+        "heard": [
+            [setting.energy.effective_tokens(x, attention.strength(setting, x)) for x in flow.heads]
+            for setting, flow in zip(settings, flows, strict=True)
+        ],
+        "anisotropy": [
+            [attention.anisotropy(setting, x) for x in flow.heads]
+            for setting, flow in zip(settings, flows, strict=True)
+        ],
+    }
+    found["steps"] = {
+        "energy": [run.best()[::3] / run.best()[0] for run in descents],
+        "when": [[when(run, level) for level in levels] for run in descents],
+        "length": [run.steps[run.energy[:, -1].argmin()] for run in descents],
+        "seconds": [run.seconds for run in descents],
+    }
+    found["loop"] = {
+        "energy": [run.energy[:: len(run.energy) // 48] / run.energy[0] for run in loops],
+        "last": [run.energy[-1] / run.energy[0] for run in loops],
+        "clipped": [run.clipped.mean() for run in loops],
+        "time": [run.times[-1] for run in loops],
+        "length": [run.length[-1] for run in loops],
+        "largest": [np.abs(run.positions).max() for run in loops],
+    }
+    return found
+
+
+def _attention_account(setting, p, tols, t_end):
+    from swref.experiments import attention
+
+    rows = []
+    for tol in tols:
+        options = {"t_end": t_end, "tol": tol, "cutoff": attention.CUTOFF}
+        flow = swref.flow(setting.energy, setting.start, attention.GAUGES[p], **options)
+        share = abs(flow.residual[-1]) / (flow.energy[0] - flow.energy[-1])
+        rows.append([share, len(flow.times) - 1, flow.rejected, flow.evaluations, flow.energy[-1]])
+    return rows
+
+
+def _attention_pictures(numbers):
+    """Bands from the least to the largest of five runs, lines at the medians."""
+    return {}
+
+
 def _plain(value):
     """``value`` in JSON's types, floats rounded to DIGITS; NaN and infinity are refused by ``json.dumps``."""
     if isinstance(value, dict):

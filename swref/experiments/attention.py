@@ -13,6 +13,7 @@ from ..energies import Attention
 from ..flows import flow
 from ..gauges import get_gauge
 from ..lmo import dual_norm, measure_lmo
+from .mlp import NEURONS, clipped_flow
 
 REGIMES = {"dense": 0.08, "sparse": 1.45}  # entries of the teacher's queries and keys
 VALUES = 0.65  # of its values and outputs
@@ -21,7 +22,11 @@ GAUGES = {p: get_gauge("schatten", p=p) for p in (1, np.inf)}
 HORIZONS = {"dense": {1: 12.0, np.inf: 2.0}, "sparse": {1: 40.0, np.inf: 0.8}}  # all end below 1 % of the energy
 QUICK = {"heads": 40, "sequences": 16, "horizon": 0.4, "steps": 100}  # options of ``pair`` for a page
 TOL, CUTOFF = 1e-2, 1e-3  # of ``flow``
-LARGEST = {1: 0.64, np.inf: 0.032}  # steps of ``tuned_descent`` begin here
+LOOP = {1: (960, 7.5), np.inf: (480, 6.75)}  # the paper's loop: steps, and nominal end in intrinsic time
+CAP = 0.45 / np.sqrt(200)  # longest step of that loop in L2(mu)
+STEPS = {
+    p: largest / 2 ** np.arange(9) for p, largest in ((1, 2.56), (np.inf, 0.064))
+}  # lengths that ``descents`` tries
 
 
 @dataclass(frozen=True)
@@ -59,12 +64,13 @@ class Curve:
     residual: np.ndarray  # of the energy-dissipation identity, cumulative
     forces: np.ndarray  # evaluations of the force until then, those of rejected steps included
     seconds: np.ndarray
+    length: np.ndarray  # of the path until then, in L2(mu)
     snapshot_times: np.ndarray
     heads: np.ndarray  # (s, n, d)
     effective_tokens: np.ndarray
 
     def when(self, level, what="times"):
-        """``what`` ("times", "forces" or "seconds") at which the energy first falls to ``level`` times its start."""
+        """The "times", "forces", "seconds" or "length" at which the energy first falls to ``level`` times its start."""
         reached = np.flatnonzero(self.energy <= level * self.energy[0])
         if not len(reached):
             raise ValueError(f"level: the energy ends at {self.energy[-1] / self.energy[0]:.3g} of its start")
@@ -86,7 +92,7 @@ def run(setting, regime, p, *, tol=TOL, cutoff=CUTOFF, t_end=None, snapshots=41)
     forces, seconds = np.array([energy.met[value] for value in result.energy]).T
     effective = np.array([setting.energy.effective_tokens(x) for x in result.positions])
     accounts = (result.times, result.energy, result.dissipation, result.residual)
-    return Curve(*accounts, forces, seconds, result.snapshot_times, result.positions, effective)
+    return Curve(*accounts, forces, seconds, result.length, result.snapshot_times, result.positions, effective)
 
 
 class _Counted:
@@ -116,53 +122,76 @@ def anisotropy(setting, x):
 
 
 @dataclass(frozen=True)
-class Descent:
-    """Steps of one length: x <- x + step J(g). ``energy`` (count + 1,), ``seconds`` per step."""
+class Descents:
+    """x <- x + step J(g) from one start, for several lengths of the step. A run that reaches ten times the energy of
+    the start is given up, its energies from there on are inf."""
 
-    step: float
-    energy: np.ndarray
-    seconds: float
+    steps: np.ndarray  # (s,)
+    energy: np.ndarray  # (s, count + 1)
+    seconds: float  # of one step, the median
 
+    def best(self):
+        """The least energy (count + 1,) after each number of steps: every budget has the length that suits it."""
+        return self.energy.min(0)
 
-def descend(setting, p, step, count):
-    """``count`` explicit steps of length ``step`` on the clock of p; given up, energy inf, at ten times the start."""
-    x, gauge = setting.start, GAUGES[p]
-    energy, seconds = np.full(count + 1, np.inf), []
-    for k in range(count + 1):
-        begin = time.perf_counter()
-        value, force = setting.energy.value_and_force(x)
-        if k and not value <= 10 * energy[0]:
-            break
-        energy[k] = value
-        x = x + step * measure_lmo(force, gauge)
-        seconds.append(time.perf_counter() - begin)
-    return Descent(step, energy, float(np.median(seconds)))
+    def when(self, level):
+        """The least number of steps to ``level`` times the start."""
+        reached = self.best() <= level * self.energy[0, 0]
+        if not reached.any():
+            raise ValueError(f"level: the energy ends at {self.best()[-1] / self.energy[0, 0]:.3g} of its start")
+        return int(reached.argmax())
 
 
-def tuned_descent(setting, p, count):
-    """The ``Descent`` with the best last energy among steps LARGEST[p] / 2^j: halved until that no longer helps."""
-    best = descend(setting, p, LARGEST[p], count)
-    while True:
-        trial = descend(setting, p, best.step / 2, count)
-        if np.isfinite(best.energy[-1]) and trial.energy[-1] >= best.energy[-1]:
-            return best
-        best = trial
+def descents(setting, p, count, steps=None):
+    """``count`` explicit steps on the clock of p, for each length in ``steps`` (None: STEPS[p])."""
+    steps = STEPS[p] if steps is None else np.asarray(steps, dtype=float)
+    energy, seconds = np.full((len(steps), count + 1), np.inf), []
+    for step, row in zip(steps, energy, strict=True):
+        x = setting.start
+        for k in range(count + 1):
+            begin = time.perf_counter()
+            value, force = setting.energy.value_and_force(x)
+            if k and not value <= 10 * row[0]:
+                break
+            row[k] = value
+            x = x + step * measure_lmo(force, GAUGES[p])
+            seconds.append(time.perf_counter() - begin)
+    return Descents(steps, energy, float(np.median(seconds)))
+
+
+def loop(setting, p):
+    """The ``mlp.ClippedRun`` of the paper's loop: Euler steps, none longer than ``CAP``.
+
+    Its gradient is that of F / 64 by the heads X, 64 coordinates per sequence: a step of 100 (p = 1) or 180 (p = inf)
+    is one of 100 / (64 * 200) or 180 / (64 * 200) on the intrinsic clock. Its clamp at 10 is not reached.
+    """
+    steps, horizon = LOOP[p]
+    return clipped_flow(setting, GAUGES[p], horizon=horizon, steps=steps, cap=CAP * np.sqrt(NEURONS))
 
 
 @dataclass(frozen=True)
 class Pair:
-    """The runs from one start: curves and descents by p."""
+    """The runs from one start: curves, descents and the loops of the paper, by p."""
 
     problem: Problem
     flows: dict
     descents: dict
+    loops: dict
 
 
 def pair(regime, seed=0, *, steps=300, horizon=1.0, tol=TOL, **size):
-    """Both flows and both tuned descents of one seed; ``horizon`` shortens the flows, ``size`` as in ``problem``."""
+    """All runs of one seed; ``horizon`` shortens the flows, ``size`` as in ``problem``."""
     setting = problem(regime, seed, **size)
     flows = {p: run(setting, regime, p, tol=tol, t_end=horizon * HORIZONS[regime][p]) for p in GAUGES}
-    return Pair(setting, flows, {p: tuned_descent(setting, p, steps) for p in GAUGES})
+    descended = {p: descents(setting, p, steps) for p in GAUGES}
+    return Pair(setting, flows, descended, {p: loop(setting, p) for p in GAUGES})
+
+
+def strength(setting, x):
+    """Weights (n,) of heads in proportion to |O^T V|_F: a head with a small one is not heard, wherever it looks."""
+    _, _, V, O = setting.energy.split(x)
+    size = np.linalg.norm(O.swapaxes(1, 2) @ V, axis=(1, 2))
+    return size / size.sum()
 
 
 def figure_4(seeds=range(5), regimes=tuple(REGIMES), **options):
