@@ -200,16 +200,9 @@ def _attention_runs(settings, flows, descents, loops, levels):
     found["snapshots"] = {
         "times": flows[0].snapshot_times,
         "energy": [np.interp(flow.snapshot_times, flow.times, flow.energy) / flow.energy[0] for flow in flows],
-        "tokens": [flow.effective_tokens for flow in flows],
-        "heard": [
-            [setting.energy.effective_tokens(x, attention.strength(setting, x)) for x in flow.heads]
-            for setting, flow in zip(settings, flows, strict=True)
-        ],
-        "anisotropy": [
-            [attention.anisotropy(setting, x) for x in flow.heads]
-            for setting, flow in zip(settings, flows, strict=True)
-        ],
     }
+    inside = [attention.inside(setting, flow.heads) for setting, flow in zip(settings, flows, strict=True)]
+    found["snapshots"] |= {name: [each[name] for each in inside] for name in inside[0]}
     found["steps"] = {
         "energy": [run.best()[::3] / run.best()[0] for run in descents],
         "when": [[when(run, level) for level in levels] for run in descents],
@@ -241,7 +234,39 @@ def _attention_account(setting, p, tols, t_end):
 
 def _attention_pictures(numbers):
     """Bands from the least to the largest of five runs, lines at the medians."""
-    return {}
+    import matplotlib.pyplot as plt
+
+    from swref import plotting
+
+    def band(ax, where, runs, p, ls="-", **line):
+        color = plotting.gauge_color(float(p))
+        if ls == "-":
+            ax.fill_between(where, np.min(runs, axis=0), np.max(runs, axis=0), color=color, alpha=0.25, lw=0)
+        ax.plot(where, np.median(runs, axis=0), color=color, ls=ls, **line)
+
+    clocks, rows = plt.subplots(2, 3, figsize=(7, 4.6), sharey="row")
+    inside, columns = plt.subplots(2, 2, figsize=(7, 4.6), sharex=True)
+    whats = {"times": "intrinsic time", "length": "distance moved", "steps": "steps of the best length"}
+    left = np.geomspace(1, 0.02, 40)  # of the energy
+    for regime, row, (above, below) in zip(("dense", "sparse"), rows, columns.T, strict=True):
+        for p in ("1", "inf"):
+            found = numbers[regime][p]
+            best, heads = np.array(found["steps"]["energy"]), found["snapshots"]
+            curves = {**found, "steps": {"where": 3 * np.arange(best.shape[1]), "energy": best}}
+            for ax, (what, name) in zip(row, whats.items(), strict=True):
+                band(ax, curves[what]["where"], curves[what]["energy"], p, label=plotting.gauge_label(float(p)))
+                ax.set(yscale="log", ylim=(0.003, 1.2), xscale="log" if what == "times" else "linear")
+                ax.set_xlabel(name if regime == "sparse" else "")
+            for ax, what, look in ((above, "tokens", "-"), (above, "heard", ":"), (below, "unseen", "-")):
+                pairs = zip(heads["energy"], heads[what], strict=True)
+                band(ax, left, [np.interp(-np.log(left), -np.log(E), runs) for E, runs in pairs], p, ls=look)
+        row[0].set_ylabel(f"{regime}: share of the energy")
+        below.plot(left, left, color="black", lw=1, ls="--")
+        below.set(xlabel=f"{regime}: share of the energy left", xscale="log", yscale="log", xlim=(1, 0.02))
+    rows[0, 0].legend()
+    columns[0, 0].set_ylabel("tokens a row attends to")
+    columns[1, 0].set_ylabel("the same on new sequences")
+    return {"attention-clocks.svg": clocks, "attention-inside.svg": inside}
 
 
 def _plain(value):

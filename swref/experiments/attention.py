@@ -50,8 +50,7 @@ def problem(regime, seed=0, *, heads=200, sequences=32, tokens=16, token_dim=4, 
     shapes = (sequences, tokens, token_dim), (teachers, d), (heads, d)
     z, teacher, start = (np.random.default_rng([seed, k]).standard_normal(shapes[k]) for k in range(3))
     teacher *= np.repeat([REGIMES[regime], VALUES], d // 2)
-    targets = Attention(z, np.zeros_like(z), head_dim).predict(teacher)
-    return Problem(Attention(z, targets, head_dim), teacher, START * start)
+    return Problem(_answered(z, teacher, head_dim), teacher, START * start)
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,6 @@ class Curve:
     length: np.ndarray  # of the path until then, in L2(mu)
     snapshot_times: np.ndarray
     heads: np.ndarray  # (s, n, d)
-    effective_tokens: np.ndarray
 
     def when(self, level, what="times"):
         """The "times", "forces", "seconds" or "length" at which the energy first falls to ``level`` times its start."""
@@ -90,9 +88,8 @@ def run(setting, regime, p, *, tol=TOL, cutoff=CUTOFF, t_end=None, snapshots=41)
     options = {"t_end": t_end, "tol": tol, "cutoff": cutoff, "snapshot_times": marks}
     result = flow(energy, setting.start, GAUGES[p], **options)
     forces, seconds = np.array([energy.met[value] for value in result.energy]).T
-    effective = np.array([setting.energy.effective_tokens(x) for x in result.positions])
     accounts = (result.times, result.energy, result.dissipation, result.residual)
-    return Curve(*accounts, forces, seconds, result.length, result.snapshot_times, result.positions, effective)
+    return Curve(*accounts, forces, seconds, result.length, result.snapshot_times, result.positions)
 
 
 class _Counted:
@@ -131,8 +128,8 @@ class Descents:
     seconds: float  # of one step, the median
 
     def best(self):
-        """The least energy (count + 1,) after each number of steps: every budget has the length that suits it."""
-        return self.energy.min(0)
+        """The least energy (count + 1,) met within each number of steps: every budget has the length that suits it."""
+        return np.minimum.accumulate(self.energy.min(0))
 
     def when(self, level):
         """The least number of steps to ``level`` times the start."""
@@ -187,11 +184,42 @@ def pair(regime, seed=0, *, steps=300, horizon=1.0, tol=TOL, **size):
     return Pair(setting, flows, descended, {p: loop(setting, p) for p in GAUGES})
 
 
+def held_out(setting, seed=0, sequences=64):
+    """The energy on ``sequences`` that the student has not seen, answered by the same teacher."""
+    _, tokens, token_dim = setting.energy.tokens.shape
+    z = np.random.default_rng([seed, 3]).standard_normal((sequences, tokens, token_dim))
+    return _answered(z, setting.teacher, setting.energy.head_dim)
+
+
+def _answered(z, teacher, head_dim):
+    return Attention(z, Attention(z, np.zeros_like(z), head_dim).predict(teacher), head_dim)
+
+
 def strength(setting, x):
     """Weights (n,) of heads in proportion to |O^T V|_F: a head with a small one is not heard, wherever it looks."""
     _, _, V, O = setting.energy.split(x)
     size = np.linalg.norm(O.swapaxes(1, 2) @ V, axis=(1, 2))
     return size / size.sum()
+
+
+def inside(setting, heads, seed=0):
+    """What heads (s, n, d) do at s snapshots: {name: (s,) array}.
+
+    "tokens": N_eff, all heads alike; "heard": the same, heads weighted by ``strength`` w; "active": 1 / sum w^2, how
+    many heads do the work; "anisotropy": D_inf / D_1; "looking": the share of the squared distance from the start that
+    queries and keys moved; "unseen": the energy ``held_out``, as a fraction of the start.
+    """
+    unseen, seen = held_out(setting, seed), setting.energy
+    found = {name: [] for name in ("tokens", "heard", "active", "anisotropy", "looking", "unseen")}
+    for x in heads:
+        weights, moved = strength(setting, x), np.square(x - setting.start).sum(0)
+        found["tokens"].append(seen.effective_tokens(x))
+        found["heard"].append(seen.effective_tokens(x, weights))
+        found["active"].append(1 / np.square(weights).sum())
+        found["anisotropy"].append(anisotropy(setting, x))
+        found["looking"].append(moved[: len(moved) // 2].sum() / max(moved.sum(), np.finfo(float).tiny))
+        found["unseen"].append(unseen.value(x) / unseen.value(setting.start))
+    return {name: np.array(values) for name, values in found.items()}
 
 
 def figure_4(seeds=range(5), regimes=tuple(REGIMES), **options):
