@@ -191,8 +191,8 @@ def _attention_runs(settings, flows, descents, loops, levels):
             return -1
 
     found = {"last": [flow.energy[-1] / flow.energy[0] for flow in flows]}
-    for what in ("times", "forces", "seconds", "length"):
-        low, end = getattr(flows[0], what)[1] / 10, min(getattr(flow, what)[-1] for flow in flows)
+    for what in ("times", "forces", "length"):
+        low, end = getattr(flows[0], what)[1] / 10, max(getattr(flow, what)[-1] for flow in flows)
         where = np.geomspace(low, end, 40)
         curves = [np.interp(where, getattr(flow, what), np.log(flow.energy / flow.energy[0])) for flow in flows]
         found[what] = {"where": where, "energy": np.exp(curves)}
@@ -252,10 +252,10 @@ def _attention_pictures(numbers):
         for p in ("1", "inf"):
             found = numbers[regime][p]
             best, heads = np.array(found["steps"]["energy"]), found["snapshots"]
-            curves = {**found, "steps": {"where": 3 * np.arange(best.shape[1]), "energy": best}}
+            curves = {**found, "steps": {"where": 3 * np.arange(best.shape[1]).clip(1 / 3), "energy": best}}
             for ax, (what, name) in zip(row, whats.items(), strict=True):
                 band(ax, curves[what]["where"], curves[what]["energy"], p, label=plotting.gauge_label(float(p)))
-                ax.set(yscale="log", ylim=(0.003, 1.2), xscale="log" if what == "times" else "linear")
+                ax.set(yscale="log", ylim=(0.003, 1.2), xscale="linear" if what == "length" else "log")
                 ax.set_xlabel(name if regime == "sparse" else "")
             for ax, what, look in ((above, "tokens", "-"), (above, "heard", ":"), (below, "unseen", "-")):
                 pairs = zip(heads["energy"], heads[what], strict=True)
