@@ -47,7 +47,7 @@ def _eigenvector(a11, a12, a22, a13, a23, a33, lam):
 
 @njit(cache=True, error_model="numpy")
 def psd_part(a11, a12, a22, a13, a23, a33):
-    """The positive semidefinite matrix nearest to a symmetric 3 x 3 one. One eigenpair is enough, whatever the signs."""
+    """The positive semidefinite matrix nearest to a symmetric 3 x 3 one. One eigenpair is enough."""
     bottom, middle, top = _extreme_eigenvalues(a11, a12, a22, a13, a23, a33)
     if bottom >= 0:
         return a11, a12, a22, a13, a23, a33

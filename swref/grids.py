@@ -92,10 +92,10 @@ def dynamic_transport(
     # Longest side 1 and mass 1; the line becomes a plane that is one cell of width 1 wide.
     side = max(n * step for n, step in zip(shape, h, strict=True))
     grid = SpaceTime(n_time, (*shape, 1)[:2], (*(h / side), 1.0)[:2])
-    (size0, a), (size1, b) = unit_scale(rho0), unit_scale(rho1)
+    (size0, a), (_, b) = unit_scale(rho0), unit_scale(rho1)
+    heights = a.sum()
     a, b = ((1 - floor) * f / f.sum() + floor / f.size for f in (a, b))
     problem = _Problem(grid, *(f.reshape(grid.shape) / grid.cell for f in (a, b)), gauge, d, constant_metric)
-    heights = unit_scale(rho0)[1].sum()
     scale = side * np.sqrt(size0) * np.sqrt(heights) * np.prod(np.sqrt(h))  # side * mass^(1/2), without overflow
 
     slack = 64 * EPS * gauge.value(np.eye(d))
@@ -246,7 +246,7 @@ class _Problem:
         """About the distance: that of the marginals in W_1, and at least a cell."""
         gap = (self.rho1 - self.rho0) * self.grid.cell
         moved = [np.abs(np.cumsum(gap.sum(1 - k))).sum() * self.grid.h[k] for k in range(self.d)]
-        return max(float(np.hypot(*moved, 0.0)[0] if self.d == 1 else np.hypot(*moved)), min(self.grid.h[: self.d]))
+        return max(float(np.linalg.norm(moved)), min(self.grid.h[: self.d]))
 
     def project(self, A):
         """On K, the entries (11, 12, 22) of each interval's matrix, or of their mean."""
@@ -320,7 +320,7 @@ class _Problem:
         return best
 
     def atoms_lower(self, phi, Q):
-        """A lower bound of W^2 between atoms at cell centres: potentials made feasible by two Hopf-Lax steps.  [Thm 3.3]
+        """A lower bound of W^2 between atoms at cell centres: potentials made feasible by Hopf-Lax.  [Thm 3.3]
 
         phi(1, y) - phi(0, x) <= (y - x)^T Q (y - x) for one Q in K, here for the last potential.
         """
