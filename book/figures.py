@@ -204,7 +204,7 @@ def mmd():
         for name, flow in space.flows.items()
     }
 
-    clouds, rows = plt.subplots(3, 5, figsize=(7, 4.6), sharex=True, sharey=True)
+    clouds, rows = plt.subplots(3, 5, figsize=(7, 3.5), sharex=True, sharey=True)
     for row, (name, gauge) in zip(rows, mmd.GAUGES.items(), strict=True):
         flow, color = races[0].flows[name], plotting.gauge_color(gauge)
         for ax, t in zip(row, (0, 1, 4, 16, 100), strict=True):
