@@ -111,12 +111,6 @@ def mlp():
         """The energies (5, points) of all draws at these times, fractions or lengths."""
         return np.array([mlp.energy_at(run, where, axis) for run in runs])
 
-    def account(p, tol):
-        gauge, setting = swref.get_gauge("schatten", p=p), draws[0].problem
-        result = swref.flow(setting.energy, setting.start, gauge, t_end=mlp.HORIZONS[1], tol=tol)
-        fall, steps = result.energy[0] - result.energy[-1], len(result.times) - 1
-        return [abs(result.residual[-1]) / fall, steps, result.rejected, result.evaluations, result.energy[-1]]
-
     numbers = {"ratio": [mlp.dissipation_ratio(draw.problem) for draw in draws], "times": times, "progress": progress}
     numbers |= {"lengths": lengths, "tols": tols}
     for p in exponents:
@@ -129,7 +123,7 @@ def mlp():
             "aligned": aligned,
             "clipped": [loop.clipped.mean() for loop in loops],
             "largest": max(np.abs(loop.positions).max() for loop in loops),
-            "account": [account(p, tol) for tol in tols],  # |residual| / decrease, steps, rejected, forces, last energy
+            "account": _account(draws[0].problem, swref.get_gauge("schatten", p=p), tols, t_end=mlp.HORIZONS[1]),
         }
     numbers["snapshot_times"] = draws[0].flows[1].snapshot_times
 
@@ -174,9 +168,9 @@ def attention():
         for p in attention.GAUGES:
             runs = [(pair.flows[p], pair.descents[p], pair.loops[p]) for pair in pairs]
             numbers[regime][f"{p}"] = _attention_runs(settings, *zip(*runs, strict=True), levels)
-            numbers[regime][f"{p}"]["account"] = _attention_account(settings[0], p, tols, pairs[0].flows[p].when(0.1))
+            options = {"t_end": pairs[0].flows[p].when(0.1), "cutoff": attention.CUTOFF}
+            numbers[regime][f"{p}"]["account"] = _account(settings[0], attention.GAUGES[p], tols, **options)
     settings = {"heads": 200, "sequences": 32, "seeds": seeds, "tol": attention.TOL, "cutoff": attention.CUTOFF}
-    settings |= {"not reached": -1, "account": "|residual| / decrease, steps, rejected, forces, energy at the end"}
     return Run(0, settings, numbers, _attention_pictures(numbers))
 
 
@@ -184,19 +178,13 @@ def _attention_runs(settings, flows, descents, loops, levels):
     """The numbers of one regime and one p; energies (seeds, points) as fractions of the start."""
     from swref.experiments import attention
 
-    def when(run, *what):
-        try:
-            return run.when(*what)
-        except ValueError:
-            return -1
-
     found = {"last": [flow.energy[-1] / flow.energy[0] for flow in flows]}
     for what in ("times", "forces", "length"):
         low, end = getattr(flows[0], what)[1] / 10, max(getattr(flow, what)[-1] for flow in flows)
         where = np.geomspace(low, end, 40)
         curves = [np.interp(where, getattr(flow, what), np.log(flow.energy / flow.energy[0])) for flow in flows]
         found[what] = {"where": where, "energy": np.exp(curves)}
-        found[what]["when"] = [[when(flow, level, what) for level in levels] for flow in flows]
+        found[what]["when"] = [[flow.when(level, what) for level in levels] for flow in flows]
     found["snapshots"] = {
         "times": flows[0].snapshot_times,
         "energy": [np.interp(flow.snapshot_times, flow.times, flow.energy) / flow.energy[0] for flow in flows],
@@ -205,35 +193,20 @@ def _attention_runs(settings, flows, descents, loops, levels):
     found["snapshots"] |= {name: [each[name] for each in inside] for name in inside[0]}
     found["steps"] = {
         "energy": [run.best()[::3] / run.best()[0] for run in descents],
-        "when": [[when(run, level) for level in levels] for run in descents],
+        "when": [[run.when(level) for level in levels[:2]] for run in descents],
         "length": [run.steps[run.energy[:, -1].argmin()] for run in descents],
         "seconds": [run.seconds for run in descents],
     }
     found["loop"] = {
-        "energy": [run.energy[:: len(run.energy) // 48] / run.energy[0] for run in loops],
         "last": [run.energy[-1] / run.energy[0] for run in loops],
         "clipped": [run.clipped.mean() for run in loops],
         "time": [run.times[-1] for run in loops],
-        "length": [run.length[-1] for run in loops],
         "largest": [np.abs(run.positions).max() for run in loops],
     }
     return found
 
 
-def _attention_account(setting, p, tols, t_end):
-    from swref.experiments import attention
-
-    rows = []
-    for tol in tols:
-        options = {"t_end": t_end, "tol": tol, "cutoff": attention.CUTOFF}
-        flow = swref.flow(setting.energy, setting.start, attention.GAUGES[p], **options)
-        share = abs(flow.residual[-1]) / (flow.energy[0] - flow.energy[-1])
-        rows.append([share, len(flow.times) - 1, flow.rejected, flow.evaluations, flow.energy[-1]])
-    return rows
-
-
 def _attention_pictures(numbers):
-    """Bands from the least to the largest of five runs, lines at the medians."""
     import matplotlib.pyplot as plt
 
     from swref import plotting
@@ -338,6 +311,16 @@ def mmd():
     settings = {"particles": mmd.PARTICLES, "seeds": seeds, "tol": tol, "t_end": horizon}
     settings["space"] = {"seed": 0, "tol": mmd.TOL, "t_end": mmd.HORIZON}
     return Run(0, settings, numbers, {"mmd-clouds.png": clouds, "mmd-energies.svg": curves})
+
+
+def _account(problem, gauge, tols, **options):
+    """[|residual| / decrease, steps, rejected, forces, last energy] of a flow at each tolerance."""
+    rows = []
+    for tol in tols:
+        flow = swref.flow(problem.energy, problem.start, gauge, tol=tol, **options)
+        share = abs(flow.residual[-1]) / (flow.energy[0] - flow.energy[-1])
+        rows.append([share, len(flow.times) - 1, flow.rejected, flow.evaluations, flow.energy[-1]])
+    return rows
 
 
 def _plain(value):

@@ -68,8 +68,8 @@ def clipped_flow(problem, gauge, *, horizon=None, steps=STEPS, cap=CAP, bound=BO
     """Euler steps of nominal length horizon / steps, shortened so that no increment is longer than the cap.
 
     ``horizon`` in intrinsic time (None: ``HORIZONS``, that of p = inf for every p > 1). ``cap`` bounds the Frobenius
-    norm for 1920 neurons; for n it is scaled by sqrt(n / 1920), the same root mean square per neuron. ``bound`` clamps the
-    coordinates.
+    norm for 1920 neurons; for n it is scaled by sqrt(n / 1920), the same root mean square per neuron. ``bound`` clamps
+    the coordinates.
     """
     gauge, x = get_gauge(gauge), problem.start.copy()
     if horizon is None:
