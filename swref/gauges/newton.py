@@ -81,16 +81,16 @@ def soft_max(u, mu):
     At the maximum theta_i = mu / (t - u_i) for the one t > max u that makes them sum to one. theta is the gradient,
     within n mu of attaining max u. The second derivative is ``curvature_gram`` along the axis of ones.
     """
-    gap = u.max() - u
+    gap, ones = u.max() - u, np.ones(len(u))
     shift = mu
     for _ in range(100):  # Newton on the concave 1/sum(theta) = 1, from the left: increases monotonically
         theta = mu / (shift + gap)
-        total = theta.sum()
+        total = theta @ ones
         if total - 1 <= 1e-14 * len(u):
             break
         shift += (total - 1) * total * mu / (theta @ theta)
     theta /= total
-    return theta @ u + mu * np.log(theta).sum(), theta, theta**2 / mu
+    return theta @ u + mu * (np.log(theta) @ ones), theta, theta * theta / mu
 
 
 def curvature_gram(G, w, axis):
@@ -101,6 +101,6 @@ def curvature_gram(G, w, axis):
     wa = w * axis
     total = wa @ axis
     if total > 0:
-        G = G - np.outer(G @ wa / total, axis)
+        G = G - (G @ (wa / total))[:, None] * axis
     X = G * np.sqrt(w)
     return X @ X.T
