@@ -1,4 +1,4 @@
-"""How fast is ``swref.transport``? Every line compares it with a peer in the same run; seconds are medians of CPU time, one thread.
+"""How fast is ``swref.transport``? Every line compares it with a peer in the same run, in CPU time of one thread.
 
     python benchmarks/static.py            # all sections, about ten minutes
     python benchmarks/static.py conic      # one of: conic, emd, agreement, plugin, high, memory, import
