@@ -43,6 +43,7 @@ def test_the_race_is_on_one_clock_and_its_accounts_agree():
         assert flow.dissipation[0] == pytest.approx((sigma**q).sum() ** (2 / q), rel=1e-9)
         assert abs(flow.residual[-1]) <= mmd.QUICK["tol"] / 0.99 * (flow.energy[0] - flow.energy[-1])
         assert flow.positions.shape == (41, 60, 2)
+        np.testing.assert_allclose(flow.snapshot_times, 20 * np.linspace(0, 1, 41) ** 2)
         np.testing.assert_array_equal(flow.positions[0], race.source)
     rows = mmd.account(get_gauge("operator"), [1e-2, 1e-3], particles=60, horizon=20.0)
     assert (rows[:, 0] <= [1.02e-2, 1.01e-3]).all()
