@@ -24,7 +24,7 @@ export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 PATH_BEFORE := $(PATH)
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
-unexport PYTHONPATH
+unexport PYTHONPATH MPLBACKEND
 
 # Chapters run without the reader's own IPython startup files, and without its note that local kernels use TCP.
 book test: export IPYTHONDIR := $(CURDIR)/.cache/ipython

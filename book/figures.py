@@ -159,6 +159,77 @@ def mlp():
     )
 
 
+@figure
+def mmd():
+    """Figure 5 at the paper's size: five draws to a long horizon, the identity at halved tolerances, three gauges in
+    space, two pictures."""
+    import matplotlib.pyplot as plt
+
+    from swref import plotting
+    from swref.experiments import mmd
+
+    seeds, tol, horizon, tols = (0, 1, 2, 3, 4), 2e-3, 400.0, (4e-3, 2e-3, 1e-3, 5e-4)
+    races = [mmd.figure_5(seed=seed, horizon=horizon, tol=tol) for seed in seeds]
+    decade = [1, 1.25, 1.5, 2, 2.5, 3, 4, 5, 6.5, 8]
+    times, lengths = np.append(np.outer([0.1, 1, 10], decade), [100, 150, 200, 300, 400]), np.linspace(0, 6.4, 33)
+
+    def energies(flows, where, axis):
+        """Log-linear between steps; 1e-9 stands for the zero that a flow may reach."""
+        return np.exp([np.interp(where, getattr(f, axis), np.log(np.maximum(f.energy, 1e-9))) for f in flows])
+
+    # Two samples of the target's law are this far apart: below it a flow fits the sample.
+    samples = [(mmd.clouds(seed=seed)[1], mmd.clouds(seed=seed + 100)[1]) for seed in range(20)]
+    numbers = {
+        "times": times,
+        "lengths": lengths,
+        "tols": tols,
+        "snapshot_times": races[0].flows["p = 1"].snapshot_times,
+    }
+    numbers["sampling"] = [swref.energies.MMD(one).value(other) for one, other in samples]
+    for name, gauge in mmd.GAUGES.items():
+        flows = [race.flows[name] for race in races]
+        numbers[name] = {
+            "energy": energies(flows, times, "times"),
+            "along": energies(flows, lengths, "length"),
+            "length": [flow.length[-1] for flow in flows],
+            "final": [flow.energy[-1] for flow in flows],
+            "residual": [abs(flow.residual[-1]) / (flow.energy[0] - flow.energy[-1]) for flow in flows],
+            "spectra": races[0].spectra(name),  # singular values of force and velocity
+            "account": mmd.account(gauge, tols),  # to mmd.HORIZON: |residual| / decrease, steps, forces, last energy
+        }
+    gauges = {"p = 1": "trace", "k = 2": swref.get_gauge("kyfan", k=2), "p = ∞": "operator"}
+    space = mmd.figure_5(gauges, dimension=3)
+    numbers["space"] = {
+        name: {"times": flow.snapshot_times, "spectra": space.spectra(name), "final": flow.energy[-1]}
+        for name, flow in space.flows.items()
+    }
+
+    clouds, rows = plt.subplots(3, 5, figsize=(7, 3.5), sharex=True, sharey=True)
+    for row, (name, gauge) in zip(rows, mmd.GAUGES.items(), strict=True):
+        flow, color = races[0].flows[name], plotting.gauge_color(gauge)
+        for ax, t in zip(row, (0, 1, 4, 16, 100), strict=True):
+            k = abs(flow.snapshot_times - t).argmin()
+            ax.scatter(*races[0].target.T, s=4, c="#cccccc", linewidths=0)
+            ax.scatter(*flow.positions[k].T, s=3, c=color, linewidths=0)
+            ax.set(xticks=[], yticks=[], aspect="equal", xlabel=f"t = {t}" if ax in rows[-1] else "")
+        row[0].set_ylabel(name)
+
+    curves, axes = plt.subplots(1, 2, figsize=(7, 3), sharey=True)
+    for name, gauge in mmd.GAUGES.items():
+        look = {"color": plotting.gauge_color(gauge), "label": name}
+        for ax, where, axis in zip(axes, (times, lengths), ("energy", "along"), strict=True):
+            values = numbers[name][axis]
+            ax.fill_between(where, values.min(0), values.max(0), alpha=0.25, lw=0, color=look["color"])
+            ax.semilogy(where, np.median(values, axis=0), **look)
+            ax.axhline(np.median(numbers["sampling"]), color="black", lw=0.8, ls=":")
+    axes[0].set(xlabel="intrinsic time", ylabel="energy", xscale="log", ylim=(1e-4, 10))
+    axes[1].set_xlabel("distance moved in L2(μ)")
+    axes[0].legend()
+    settings = {"particles": mmd.PARTICLES, "seeds": seeds, "tol": tol, "t_end": horizon}
+    settings["space"] = {"seed": 0, "tol": mmd.TOL, "t_end": mmd.HORIZON}
+    return Run(0, settings, numbers, {"mmd-clouds.png": clouds, "mmd-energies.svg": curves})
+
+
 def _plain(value):
     """``value`` in JSON's types, floats rounded to DIGITS; NaN and infinity are refused by ``json.dumps``."""
     if isinstance(value, dict):

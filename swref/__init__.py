@@ -17,6 +17,7 @@ from .gauges import (
     register_gauge,
 )
 from .gaussians import gaussian_transport, moment_lower_bound
+from .grids import dynamic_transport
 from .lmo import dual_norm, lmo, measure_lmo, tangent_norm
 from .maxmin import NotConverged
 
@@ -24,6 +25,6 @@ __version__ = "0.1.0"
 
 __all__ = [
     "FlowResult", "Gauge", "GaugeError", "NotConverged", "SpectralGauge", "check_gauge", "displacement", "dual_norm",
-    "energies", "flow", "gaussian_transport", "get_gauge", "list_gauges", "lmo", "measure_lmo", "moment_lower_bound",
-    "register_gauge", "tangent_norm", "transport",
+    "dynamic_transport", "energies", "flow", "gaussian_transport", "get_gauge", "list_gauges", "lmo", "measure_lmo",
+    "moment_lower_bound", "register_gauge", "tangent_norm", "transport",
 ]  # fmt: skip

@@ -1,6 +1,7 @@
 """How results show themselves, and what every transport solver returns: a bracket and what attains each end."""
 
 import html
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -44,6 +45,8 @@ class Result(Report):
     iterations: int
     history: np.ndarray = field(repr=False)
 
+    _steps = "oracle calls"
+
     @property
     def squared_distance(self):
         """The upper bound: attained by the returned plan."""
@@ -55,7 +58,7 @@ class Result(Report):
             "squared distance": f"{self.upper_bound:.10g}",
             "certified interval": f"[{self.lower_bound:.10g}, {self.upper_bound:.10g}]",
             "relative gap": f"{self.relative_gap:.2e}",
-            "status": f"{self.status} after {self.iterations} oracle calls",
+            "status": f"{self.status} after {self.iterations} {self._steps}",
         }
 
 
@@ -81,8 +84,26 @@ def finish(result, tol, strict):
     """The result, or NotConverged carrying it when the tolerance was missed and ``strict``."""
     if strict and result.status != "converged":
         raise NotConverged(
-            f"relative gap {result.relative_gap:.2e} after {result.iterations} oracle calls ({result.status}), "
+            f"relative gap {result.relative_gap:.2e} after {result.iterations} {result._steps} ({result.status}), "
             f"wanted {tol:.1e}; the result with its bounds is in .result (or pass strict=False)",
             result,
         )
     return result
+
+
+def reporter(progress, callback, scale, name, unit):
+    """A context giving ``report(lower, upper, steps=1)`` for a solver that works in units of ``scale``, or None."""
+    if not progress:
+        if callback is None:
+            return nullcontext()
+        return nullcontext(lambda low, up, steps=1: callback(low * scale * scale, up * scale * scale))
+    from tqdm.auto import tqdm
+
+    class Bar(tqdm):
+        def __call__(self, low, up, steps=1):
+            self.set_postfix_str(f"gap {(up - low) / up if up > 0 else 0:.1e}", refresh=False)
+            self.update(steps)
+            if callback is not None:
+                callback(low * scale * scale, up * scale * scale)
+
+    return Bar(desc=name, unit=unit)

@@ -4,14 +4,13 @@ Numba is imported on first use: it takes longer to import than a small problem t
 """
 
 import math
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 import numpy as np
 import scipy.sparse as sp
 from scipy.spatial.distance import cdist
 
-from ._results import Result, finish, scaled_back
+from ._results import Result, finish, reporter, scaled_back
 from ._validation import EPS, as_array, as_weights, check_count, check_dimension, check_positive
 from .gauges import get_gauge
 from .maxmin import solve
@@ -61,7 +60,7 @@ def transport(x, y, gauge, a=None, b=None, *, tol=1e-6, max_iter=1000, strict=Tr
     scale, x1, y1 = common_frame(x[i], y[j])
     oracle = CloudOracle(x1, y1, a[i], b[j])
     slack = 4 * EPS * gauge.value(np.eye(d)) * oracle.radius**2
-    with _reporter(progress, callback, scale) as report:
+    with reporter(progress, callback, scale, "transport", " oracle calls") as report:
         # A tenth of the tolerance is kept for dropping negligible plans from the mixture.
         solution = solve(oracle, gauge, tol=0.9 * tol, max_iter=max_iter, slack=slack, report=report)
 
@@ -210,22 +209,6 @@ def _extend_potentials(x, y, i, j, f, g, Q):
     full_f = row_c_transform(cdist(X, Y, "sqeuclidean"), full_g)
     full_f[i] = f
     return full_f, full_g
-
-
-def _reporter(progress, callback, scale):
-    """A context giving ``report(lower, upper)`` for the engine, or None."""
-    if not progress:
-        return nullcontext(None if callback is None else lambda low, up: callback(low * scale**2, up * scale**2))
-    from tqdm.auto import tqdm
-
-    class Bar(tqdm):
-        def __call__(self, low, up):
-            self.set_postfix_str(f"gap {(up - low) / up if up > 0 else 0:.1e}", refresh=False)
-            self.update()
-            if callback is not None:
-                callback(low * scale**2, up * scale**2)
-
-    return Bar(desc="transport", unit=" oracle calls")
 
 
 def _plan_svg(x, y, plan, width=220, most=300):

@@ -1,0 +1,394 @@
+"""Densities on a rectangular grid: the dynamic formulation, solved jointly for the curve and the metrics.  [Sec. 4]
+
+The dual problem is max <rho1, phi(1)> - <rho0, phi(0)> over phi and Q(t) in K with M = [[Q, grad phi / 2],
+[grad phi^T / 2, -d phi/dt]] PSD in every cell. Its multiplier [[S, -m], [-m^T, rho]] is PSD, so that a singular Q, the
+rule at p = inf, does no harm. ADMM splits the linear part (one space-time solve by cosine transforms, one projection
+on K per interval) from the PSD cone (one 3 x 3 projection per cell).
+"""
+
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+
+from ._results import Result, finish, reporter, scaled_back
+from ._spacetime import SpaceTime
+from ._validation import EPS, as_array, check_count, check_dimension, check_positive
+from .gauges import get_gauge
+from .measures import unit_scale
+
+FIRST_CHECK, CHECK_GROWTH = 25, 1.2  # bounds cost some 50 iterations, so they are computed at growing intervals
+RELAXATION = 1.7
+BALANCE_EVERY, BALANCE_UNTIL = 25, 600  # iterations in which the penalty follows the residuals
+
+
+@dataclass(frozen=True, repr=False)
+class DynamicResult(Result):
+    """``Result`` of ``dynamic_transport``, with the curve that proves U and the potential and metrics that prove L.
+
+    ``upper_bound`` is the action of ``density`` (n_time, *shape), in the units of rho0, and ``momentum``
+    (n_time, *shape, d), density times length per unit of time, on the intervals with midpoints ``times`` (n_time,).
+    ``potential`` (n_time + 1, *shape), length squared, and ``metrics`` (n_time, d, d), elements of K, satisfy
+    d phi/dt + grad phi^T Q^-1 grad phi / 4 <= 0 in every cell, and ``lower_bound`` is the integral of
+    rho1 phi(1) - rho0 phi(0). ``metric`` is the mean of ``metrics``, ``moment`` that of the second moments of the
+    intervals; the gauge of ``moment`` is at most ``upper_bound``, with equality when the metric is constant in time.
+
+    ``continuous_lower`` and ``continuous_upper`` bound two other squared distances, without discretization error: the
+    first that of atoms at the cell centres, the second that of densities constant on each cell. ``floored`` is the mass
+    that ``floor`` moved. ``history`` (checks, 2) holds the bounds at the start and at each check.
+    """
+
+    density: np.ndarray = field(repr=False)
+    momentum: np.ndarray = field(repr=False)
+    metrics: np.ndarray = field(repr=False)
+    potential: np.ndarray = field(repr=False)
+    times: np.ndarray = field(repr=False)
+    continuous_lower: float
+    continuous_upper: float
+    floored: float
+
+    _steps = "iterations"
+
+    def _rows(self):
+        return super()._rows() | {
+            "atoms at centres": f">= {self.continuous_lower:.10g}",
+            "constant on cells": f"<= {self.continuous_upper:.10g}",
+            "mass in the floor": f"{self.floored:.4g}",
+        }
+
+
+def dynamic_transport(
+    rho0, rho1, gauge, *, spacing=None, n_time=16, floor=1e-3, constant_metric=False,
+    tol=5e-3, max_iter=3000, strict=True, progress=False, callback=None,
+):  # fmt: skip
+    """W_gamma^2 = min int_0^1 gamma(int m m^T / rho dx) dt over d rho/dt + div m = 0, on a grid, certified.  [Sec. 4]
+
+    rho0, rho1: densities at the cell centres, (nx,) or (nx, ny), nonnegative, of equal mass to 1e-8. ``spacing``: the
+    sides of a cell, a number or d of them, in the unit of length of the answer (None: square cells, longest side of
+    the domain 1). Mass = sum of the entries times the volume of a cell; W^2 is proportional to it, and that of
+    ``swref.transport`` is for mass one. No mass crosses the boundary. ``gauge``: a name or a ``swref.Gauge``.
+
+    ``floor``: this fraction of the mass of each density is spread evenly over the domain first, because vacuum makes
+    convergence slow. W^2 of the mixtures is at most (1 - floor) times that of the densities given, and everything
+    returned is about the mixtures. ``constant_metric``: one Q for all times (the value does not change in the limit).
+
+    Converged when U - L <= tol U + 64 eps gamma(I) mass side^2, ``side`` the longest side of the domain. The bounds
+    U, L hold to rounding whatever the status, for the *discrete* problem: n_time intervals, momenta at cell centres,
+    fluxes their means over two cells. Its value tends to W^2 as the grid is refined; see ``continuous_lower``,
+    ``continuous_upper`` of ``DynamicResult`` for bounds of W^2 itself. U: the iterate projected on the continuity
+    equation in the metric 1/rho, mixed with as little as possible of a positive solution. L: the potential scaled,
+    the metrics mixed with an interior one, each interval shifted by its worst violation.
+
+    ``progress=True`` shows a bar; ``callback(lower, upper)`` is called at each check of the bounds.
+    Raises NotConverged (with ``.result``) when the tolerance is missed, unless ``strict=False``; also after Ctrl-C.
+    Raises ValueError for malformed densities or options, GaugeError for a gauge that is not convex.
+    """
+    rho0, rho1, h, floor = _checked(rho0, rho1, spacing, floor)
+    gauge, d, shape = get_gauge(gauge), rho0.ndim, rho0.shape
+    check_dimension(gauge, d)
+    n_time, tol, max_iter = check_count("n_time", n_time), check_positive("tol", tol), check_count("max_iter", max_iter)
+
+    # Longest side 1 and mass 1; the line becomes a plane that is one cell of width 1 wide.
+    side = max(n * step for n, step in zip(shape, h, strict=True))
+    grid = SpaceTime(n_time, (*shape, 1)[:2], (*(h / side), 1.0)[:2])
+    (size0, a), (_, b) = unit_scale(rho0), unit_scale(rho1)
+    heights = a.sum()
+    a, b = ((1 - floor) * f / f.sum() + floor / f.size for f in (a, b))
+    problem = _Problem(grid, *(f.reshape(grid.shape) / grid.cell for f in (a, b)), gauge, d, constant_metric)
+    scale = side * np.sqrt(size0) * np.sqrt(heights) * np.prod(np.sqrt(h))  # side * mass^(1/2), without overflow
+
+    slack = 64 * EPS * gauge.value(np.eye(d))
+    with reporter(progress, callback, scale, "dynamic_transport", " iterations") as report:
+        found = _solve(problem, tol, slack, max_iter, report)
+    phi, Q, (rho, m) = found.phi, found.metrics, found.pair
+    found.metric = Q.mean(0)
+    S = problem.moments(rho, m)
+    lower, upper = problem.atoms_lower(phi[-1], found.metric), problem.cells_upper(found.pair, found.safe)
+    fields = scaled_back(found, scale, moment=S.mean(0)) | {"iterations": found.iterations}
+    unit = size0 * heights * grid.cell
+    with np.errstate(over="ignore", under="ignore"):
+        result = DynamicResult(
+            **fields,
+            density=rho.reshape(n_time, *shape) * unit,
+            momentum=np.moveaxis(m[:d], 0, -1).reshape(n_time, *shape, d) * unit * side,
+            metrics=Q,
+            potential=phi.reshape(n_time + 1, *shape) * side * side,
+            times=grid.midpoints,
+            continuous_lower=float(lower) * scale * scale,
+            continuous_upper=float(upper) * scale * scale,
+            floored=floor * size0 * heights * float(np.prod(h)),
+        )
+    return finish(result, tol, strict)
+
+
+def _checked(rho0, rho1, spacing, floor):
+    ndim = np.ndim(rho0)
+    if ndim not in (1, 2):
+        raise ValueError(f"rho0: expected shape (nx,) or (nx, ny), got {np.shape(rho0)}")
+    rho0 = as_array("rho0", rho0, ndim)
+    rho1 = as_array("rho1", rho1, ndim, rho0.shape)
+    masses = []
+    for name, rho in (("rho0", rho0), ("rho1", rho1)):
+        if (rho < 0).any():
+            raise ValueError(f"{name}: must be nonnegative, got {rho.min():.3g}")
+        scale, unit = unit_scale(rho)
+        if not unit.any():
+            raise ValueError(f"{name}: its mass is zero")
+        masses.append((scale, unit.sum()))
+    (s0, m0), (s1, m1) = masses
+    top = max(s0, s1)
+    if abs(s0 / top * m0 - s1 / top * m1) > 1e-8 * s0 / top * m0:
+        raise ValueError(f"rho0, rho1: masses must be equal, got sums {s0 * m0:.10g} and {s1 * m1:.10g}")
+    h = np.full(ndim, 1 / max(rho0.shape)) if spacing is None else as_array("spacing", spacing, np.ndim(spacing))
+    if h.shape not in ((), (ndim,)) or not (h > 0).all():
+        raise ValueError(f"spacing: expected a positive number or {ndim} of them, got {spacing!r}")
+    floor = as_array("floor", floor, 0)
+    if not 0 <= floor < 1:
+        raise ValueError(f"floor: expected a fraction in [0, 1), got {floor}")
+    return rho0, rho1, np.broadcast_to(h, (ndim,)), float(floor)
+
+
+def _solve(problem, tol, slack, max_iter, report):
+    """ADMM until the bounds meet: lower, upper, what attains each, status, iterations, history."""
+    grid = problem.grid
+    pair = problem.resting_pair() or grid.positive_pair(problem.rho0, problem.rho1)
+    Q = np.tile(problem.interior, (grid.n_time, 1, 1))
+    best = SimpleNamespace(lower=0.0, phi=np.zeros(grid.nodes), metrics=Q, pair=pair, status="max_iter", iterations=0)
+    best.upper, best.safe = problem.action(problem.moments(*pair)), pair
+    safe, admm, history, check = pair, _Admm(problem), [(0.0, best.upper)], FIRST_CHECK
+
+    def met():
+        return best.upper - best.lower <= tol * best.upper + slack
+
+    done = 0
+    try:
+        while not met() and best.iterations < max_iter:
+            admm.step()
+            best.iterations += 1
+            if best.iterations < min(check, max_iter):
+                continue
+            check = max(check + FIRST_CHECK, int(CHECK_GROWTH * check))
+            upper, pair = problem.upper(*admm.pair(), safe)
+            if upper < best.upper:
+                best.upper, best.pair = upper, pair
+            lower, phi, Q = problem.lower(admm.phi, admm.metrics())
+            if lower > best.lower:
+                best.lower, best.phi, best.metrics = lower, phi, Q
+            if report is not None:
+                report(best.lower, best.upper, best.iterations - done)
+            done = best.iterations
+            history.append((best.lower, best.upper))
+        if met():
+            best.status = "converged"
+    except KeyboardInterrupt:
+        best.status = "interrupted"
+    best.history = np.array(history)
+    return best
+
+
+class _Admm:
+    """The iteration, in the scaled variables M' = D M D, D = diag(L, L, 1/L)^(1/2) with L about the displacement."""
+
+    def __init__(self, problem):
+        self.problem, grid = problem, problem.grid
+        cells = grid.shape[0] * grid.shape[1]
+        self.L, self.penalty, self.iterations = problem.displacement(), 3.0, 0
+        self.phi, self.g = np.zeros(grid.nodes), grid.ends(problem.rho0, problem.rho1)
+        self.N, self.U = np.zeros((2, 6, grid.n_time, cells))
+        self.mean = self.L * np.tile(_entries(problem.interior), (grid.n_time, 1))
+
+    def step(self):
+        from ._grid_kernels import admm_cells
+
+        grid, L = self.problem.grid, self.L
+        b = self._cells(self.N[3:5] + self.U[3:5])
+        a = self._cells(self.N[5] + self.U[5])
+        self.phi = grid.solve(self.g / self.penalty + grid.Bt(b) - grid.At(a) / L, 1 / L**2, 0.5)
+        self.Q = self.problem.project(self.mean / L)
+        flat = (grid.n_time, -1)
+        bx, by = grid.B(self.phi)
+        change, residual, self.mean = admm_cells(
+            grid.A(self.phi).reshape(flat), bx.reshape(flat), by.reshape(flat),
+            self.Q, self.N, self.U, L, RELAXATION,
+        )  # fmt: skip
+        self.iterations += 1
+        if self.iterations % BALANCE_EVERY == 0 and self.iterations <= BALANCE_UNTIL:
+            self._balance(np.sqrt(change), np.sqrt(residual))
+
+    def _balance(self, change, residual):
+        """Follow the ratio of the relative residuals |N - M| / |N| and |N - N_old| / |U|."""
+        ratio = residual * np.linalg.norm(self.U) / (np.linalg.norm(self.N) * change + np.finfo(float).tiny)
+        factor = 1.5 if ratio > 3 else 1 / 1.5 if ratio < 1 / 3 else 1.0
+        self.penalty *= factor
+        self.U /= factor
+
+    def pair(self):
+        """(rho, m) of the multiplier: rho >= 0, and the continuity equation holds in the limit only."""
+        return self._cells(self.penalty * self.U[5] / self.L), self._cells(-self.penalty * self.U[3:5])
+
+    def metrics(self):
+        return _matrices(self.Q)[:, : self.problem.d, : self.problem.d]
+
+    def _cells(self, x):
+        return x.reshape(*x.shape[:-1], *self.problem.grid.shape)
+
+
+class _Problem:
+    """The discrete problem between densities (nx, ny) of mass one, and the bounds that any iterate gives."""
+
+    def __init__(self, grid, rho0, rho1, gauge, d, constant_metric):
+        self.grid, self.rho0, self.rho1, self.gauge, self.d = grid, rho0, rho1, gauge, d
+        self.constant_metric = constant_metric
+        self.interior = _interior(gauge, d)
+
+    def displacement(self):
+        """About the distance: that of the marginals in W_1, and at least a cell."""
+        gap = (self.rho1 - self.rho0) * self.grid.cell
+        moved = [np.abs(np.cumsum(gap.sum(1 - k))).sum() * self.grid.h[k] for k in range(self.d)]
+        return max(float(np.linalg.norm(moved)), min(self.grid.h[: self.d]))
+
+    def project(self, A):
+        """On K, the entries (11, 12, 22) of each interval's matrix, or of their mean."""
+        A = A.mean(0, keepdims=True) if self.constant_metric else A
+        Q = np.zeros((len(A), 2, 2))
+        for out, matrix in zip(Q, _matrices(A), strict=True):
+            out[: self.d, : self.d] = self.gauge.project(matrix[: self.d, : self.d])
+        return np.broadcast_to(_entries(Q), (self.grid.n_time, 3))
+
+    def moments(self, rho, m):
+        """S_k = int m m^T / rho dx, (n_time, d, d); infinite where mass moves without density."""
+        m = m[: self.d]
+        with np.errstate(divide="ignore"):
+            v = np.divide(m, rho, out=np.zeros_like(m), where=m != 0)
+        return np.einsum("atxy,btxy->tab", v, m) * self.grid.cell
+
+    def action(self, S):
+        if not np.isfinite(S).all():
+            return np.inf
+        S = S.mean(0, keepdims=True) if self.constant_metric else S
+        return float(np.mean([self.gauge.value(one) for one in S]))
+
+    def resting_pair(self):
+        """The curve of two identical densities."""
+        grid = self.grid
+        if (self.rho0 == self.rho1).all():
+            return np.tile(self.rho0, (grid.n_time, 1, 1)), np.zeros((2, *grid.intervals))
+        return None
+
+    def upper(self, rho, m, safe):
+        """(U, (rho, m)): a solution of the continuity equation with rho >= 0, and its action."""
+        grid = self.grid
+        rho, m = grid.weighted_project(rho, m, grid.ends(self.rho0, self.rho1))
+        bad = rho <= 0
+        least = (rho[bad] / (rho[bad] - safe[0][bad])).max() if bad.any() else 0.0
+        best, pair = np.inf, safe
+        for more in (1e-12, 1e-9, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1, 0.5):
+            share = least + (1 - least) * more
+            trial = (1 - share) * rho + share * safe[0], (1 - share) * m + share * safe[1]
+            if (trial[0] <= 0).any():
+                continue
+            value = self.action(self.moments(*trial))
+            if value >= best:  # the action is convex along the segment
+                break
+            best, pair = value, trial
+        return best, pair
+
+    def lower(self, phi, Q):
+        """(L, phi, Q): a potential and metrics that satisfy the constraint in every cell, and their value."""
+        grid = self.grid
+        a, b = grid.A(phi), grid.B(phi)[: self.d]
+        value = grid.cell * (np.vdot(self.rho1, phi[-1]) - np.vdot(self.rho0, phi[0]))
+        best = (-np.inf, phi, Q)
+        for share in (0, 1e-4, 1e-3, 1e-2, 1e-1):
+            mixed = (1 - share) * Q + share * self.interior
+            lam = np.linalg.eigvalsh(mixed)
+            if (lam[:, 0] <= 1e-9 * lam[:, -1]).any():
+                continue
+            H = 0.25 * np.einsum("atxy,tab,btxy->txy", b, np.linalg.inv(mixed), b)
+
+            def worst(size, H=H):
+                return (size * a + size * size * H).max((1, 2))
+
+            def loss(size, worst=worst):
+                return grid.dt * worst(size).sum() - size * value
+
+            size = minimize_scalar(loss, bounds=(0, 2), method="bounded", options={"xatol": 1e-5}).x
+            if -loss(size) > best[0]:
+                shift = grid.dt * np.append(0.0, np.cumsum(worst(size)))
+                best = (-loss(size), size * phi - shift[:, None, None], mixed)
+        return best
+
+    def atoms_lower(self, phi, Q):
+        """A lower bound of W^2 between atoms at cell centres: potentials made feasible by Hopf-Lax.  [Thm 3.3]
+
+        phi(1, y) - phi(0, x) <= (y - x)^T Q (y - x) for one Q in K, here for the last potential.
+        """
+        from ._grid_kernels import hopf_lax
+
+        full = np.zeros((2, 2))
+        full[: self.d, : self.d] = Q
+        first = hopf_lax(phi, full, *self.grid.h)
+        last = -hopf_lax(-first, full, *self.grid.h)
+        return max(self.grid.cell * (np.vdot(self.rho1, last) - np.vdot(self.rho0, first)), 0.0)
+
+    def cells_upper(self, pair, safe):
+        """An upper bound of W^2 between densities constant on cells: gamma of the mean moment of one exact curve.
+
+        Fluxes are linear across each cell and constant on each interval; the density is linear in time between the
+        nodes, so that the mean of 1/rho is 1 over the logarithmic mean. gamma of the time average bounds W^2 because
+        W^2 is a maximum over constant metrics.  [Thm 4.2] Densities at nodes may need more of the positive solution.
+        """
+        nodes, safe_nodes = self._node_densities(pair[1]), self._node_densities(safe[1])
+        bad = nodes[1:-1] <= 0
+        least = (nodes[1:-1][bad] / (nodes - safe_nodes)[1:-1][bad]).max() if bad.any() else 0.0
+        shares = least + (1 - least) * np.array([0, 1e-6, 1e-4, 1e-3, 1e-2, 0.03, 0.1, 0.3, 1])
+        return min(self._exact_cost((1 - s) * nodes + s * safe_nodes, (1 - s) * pair[1] + s * safe[1]) for s in shares)
+
+    def _node_densities(self, m):
+        grid = self.grid
+        out = sum(np.diff(grid.fluxes(m, axis), axis=1 + axis) / grid.h[axis] for axis in range(self.d))
+        nodes = np.concatenate([self.rho0[None], self.rho0 - grid.dt * np.cumsum(out, 0)])
+        nodes[-1] = self.rho1  # as it is, up to rounding
+        return nodes
+
+    def _exact_cost(self, nodes, m):
+        if (nodes < 0).any() or (nodes[1:-1] <= 0).any():
+            return np.inf
+        grid = self.grid
+        F = [np.moveaxis(grid.fluxes(m, axis), 1 + axis, 0) for axis in range(self.d)]
+        cells = [np.moveaxis(0.5 * (f[1:] + f[:-1]), 0, 1 + axis) for axis, f in enumerate(F)]
+        steps = [np.moveaxis(f[1:] - f[:-1], 0, 1 + axis) for axis, f in enumerate(F)]
+        inverse = _inverse_logarithmic_mean(nodes[:-1], nodes[1:])
+        S = np.einsum("txy,atxy,btxy->ab", inverse, cells, cells)
+        S[np.diag_indices(self.d)] += [(inverse * step**2).sum() / 12 for step in steps]
+        S *= grid.cell * grid.dt
+        return self.gauge.value(S) if np.isfinite(S).all() else np.inf
+
+
+def _inverse_logarithmic_mean(a, b):
+    """log(b/a) / (b - a) for a, b >= 0: the mean of 1/x between them."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        x = (b - a) / (a + b)
+        ratio = np.where(np.abs(x) < 1e-4, 1 + x * x / 3, np.arctanh(x) / x)
+        return 2 * ratio / (a + b)
+
+
+def _interior(gauge, d):
+    """A positive definite element of K: supports added until no direction is missing."""
+    atoms = [gauge.support(np.eye(d))]
+    for _ in range(d):
+        u = np.linalg.eigh(np.mean(atoms, 0))[1][:, 0]
+        atoms.append(gauge.support(np.outer(u, u)))
+    return np.mean(atoms, 0)
+
+
+def _entries(Q):
+    """Entries 11, 12, 22 of symmetric matrices of order 1 or 2."""
+    if Q.shape[-1] == 1:
+        return Q[..., 0, 0, None] * np.array([1.0, 0.0, 0.0])
+    return np.stack([Q[..., 0, 0], Q[..., 0, 1], Q[..., 1, 1]], -1)
+
+
+def _matrices(q):
+    return q[..., [0, 1, 1, 2]].reshape(*q.shape[:-1], 2, 2)
