@@ -111,12 +111,6 @@ def mlp():
         """The energies (5, points) of all draws at these times, fractions or lengths."""
         return np.array([mlp.energy_at(run, where, axis) for run in runs])
 
-    def account(p, tol):
-        gauge, setting = swref.get_gauge("schatten", p=p), draws[0].problem
-        result = swref.flow(setting.energy, setting.start, gauge, t_end=mlp.HORIZONS[1], tol=tol)
-        fall, steps = result.energy[0] - result.energy[-1], len(result.times) - 1
-        return [abs(result.residual[-1]) / fall, steps, result.rejected, result.evaluations, result.energy[-1]]
-
     numbers = {"ratio": [mlp.dissipation_ratio(draw.problem) for draw in draws], "times": times, "progress": progress}
     numbers |= {"lengths": lengths, "tols": tols}
     for p in exponents:
@@ -129,7 +123,7 @@ def mlp():
             "aligned": aligned,
             "clipped": [loop.clipped.mean() for loop in loops],
             "largest": max(np.abs(loop.positions).max() for loop in loops),
-            "account": [account(p, tol) for tol in tols],  # |residual| / decrease, steps, rejected, forces, last energy
+            "account": _account(draws[0].problem, swref.get_gauge("schatten", p=p), tols, t_end=mlp.HORIZONS[1]),
         }
     numbers["snapshot_times"] = draws[0].flows[1].snapshot_times
 
@@ -157,6 +151,95 @@ def mlp():
         numbers,
         {"mlp-paths.png": paths, "mlp-clocks.svg": clocks},
     )
+
+
+@figure
+def attention():
+    """Figure 4 at the paper's size: five starts and teachers, dense and sparse, on every clock."""
+    from swref.experiments import attention
+
+    seeds, levels, tols = (0, 1, 2, 3, 4), (0.5, 0.1, 0.02), (1e-2, 5e-3, 2.5e-3)
+    numbers = {"levels": levels, "tols": tols}
+    for regime in attention.REGIMES:
+        pairs = [attention.pair(regime, seed) for seed in seeds]
+        settings = [pair.problem for pair in pairs]
+        teachers = [setting.energy.effective_tokens(setting.teacher) for setting in settings]
+        numbers[regime] = {"start": [pair.flows[1].energy[0] for pair in pairs], "teacher": teachers}
+        for p in attention.GAUGES:
+            runs = [(pair.flows[p], pair.descents[p], pair.loops[p]) for pair in pairs]
+            numbers[regime][f"{p}"] = _attention_runs(settings, *zip(*runs, strict=True), levels)
+            options = {"t_end": pairs[0].flows[p].when(0.1), "cutoff": attention.CUTOFF}
+            numbers[regime][f"{p}"]["account"] = _account(settings[0], attention.GAUGES[p], tols, **options)
+    settings = {"heads": 200, "sequences": 32, "seeds": seeds, "tol": attention.TOL, "cutoff": attention.CUTOFF}
+    return Run(0, settings, numbers, _attention_pictures(numbers))
+
+
+def _attention_runs(settings, flows, descents, loops, levels):
+    """The numbers of one regime and one p; energies (seeds, points) as fractions of the start."""
+    from swref.experiments import attention
+
+    found = {"last": [flow.energy[-1] / flow.energy[0] for flow in flows]}
+    for what in ("times", "forces", "length"):
+        low, end = getattr(flows[0], what)[1] / 10, max(getattr(flow, what)[-1] for flow in flows)
+        where = np.geomspace(low, end, 40)
+        curves = [np.interp(where, getattr(flow, what), np.log(flow.energy / flow.energy[0])) for flow in flows]
+        found[what] = {"where": where, "energy": np.exp(curves)}
+        found[what]["when"] = [[flow.when(level, what) for level in levels] for flow in flows]
+    found["snapshots"] = {
+        "times": flows[0].snapshot_times,
+        "energy": [np.interp(flow.snapshot_times, flow.times, flow.energy) / flow.energy[0] for flow in flows],
+    }
+    inside = [attention.inside(setting, flow.heads) for setting, flow in zip(settings, flows, strict=True)]
+    found["snapshots"] |= {name: [each[name] for each in inside] for name in inside[0]}
+    found["steps"] = {
+        "energy": [run.best()[::3] / run.best()[0] for run in descents],
+        "when": [[run.when(level) for level in levels[:2]] for run in descents],
+        "length": [run.steps[run.energy[:, -1].argmin()] for run in descents],
+        "seconds": [run.seconds for run in descents],
+    }
+    found["loop"] = {
+        "last": [run.energy[-1] / run.energy[0] for run in loops],
+        "clipped": [run.clipped.mean() for run in loops],
+        "time": [run.times[-1] for run in loops],
+        "largest": [np.abs(run.positions).max() for run in loops],
+    }
+    return found
+
+
+def _attention_pictures(numbers):
+    import matplotlib.pyplot as plt
+
+    from swref import plotting
+
+    def band(ax, where, runs, p, ls="-", **line):
+        color = plotting.gauge_color(float(p))
+        if ls == "-":
+            ax.fill_between(where, np.min(runs, axis=0), np.max(runs, axis=0), color=color, alpha=0.25, lw=0)
+        ax.plot(where, np.median(runs, axis=0), color=color, ls=ls, **line)
+
+    clocks, rows = plt.subplots(2, 3, figsize=(7, 4.6), sharey="row")
+    inside, columns = plt.subplots(2, 2, figsize=(7, 4.6), sharex=True)
+    whats = {"times": "intrinsic time", "length": "distance moved", "steps": "steps of the best length"}
+    left = np.geomspace(1, 0.02, 40)  # of the energy
+    for regime, row, (above, below) in zip(("dense", "sparse"), rows, columns.T, strict=True):
+        for p in ("1", "inf"):
+            found = numbers[regime][p]
+            best, heads = np.array(found["steps"]["energy"]), found["snapshots"]
+            curves = {**found, "steps": {"where": 3 * np.arange(best.shape[1]).clip(1 / 3), "energy": best}}
+            for ax, (what, name) in zip(row, whats.items(), strict=True):
+                band(ax, curves[what]["where"], curves[what]["energy"], p, label=plotting.gauge_label(float(p)))
+                ax.set(yscale="log", ylim=(0.003, 1.2), xscale="linear" if what == "length" else "log")
+                ax.set_xlabel(name if regime == "sparse" else "")
+            for ax, what, look in ((above, "tokens", "-"), (above, "heard", ":"), (below, "unseen", "-")):
+                pairs = zip(heads["energy"], heads[what], strict=True)
+                band(ax, left, [np.interp(-np.log(left), -np.log(E), runs) for E, runs in pairs], p, ls=look)
+        row[0].set_ylabel(f"{regime}: share of the energy")
+        below.plot(left, left, color="black", lw=1, ls="--")
+        below.set(xlabel=f"{regime}: share of the energy left", xscale="log", yscale="log", xlim=(1, 0.02))
+    rows[0, 0].legend()
+    columns[0, 0].set_ylabel("tokens a row attends to")
+    columns[1, 0].set_ylabel("the same on new sequences")
+    return {"attention-clocks.svg": clocks, "attention-inside.svg": inside}
 
 
 @figure
@@ -228,6 +311,16 @@ def mmd():
     settings = {"particles": mmd.PARTICLES, "seeds": seeds, "tol": tol, "t_end": horizon}
     settings["space"] = {"seed": 0, "tol": mmd.TOL, "t_end": mmd.HORIZON}
     return Run(0, settings, numbers, {"mmd-clouds.png": clouds, "mmd-energies.svg": curves})
+
+
+def _account(problem, gauge, tols, **options):
+    """[|residual| / decrease, steps, rejected, forces, last energy] of a flow at each tolerance."""
+    rows = []
+    for tol in tols:
+        flow = swref.flow(problem.energy, problem.start, gauge, tol=tol, **options)
+        share = abs(flow.residual[-1]) / (flow.energy[0] - flow.energy[-1])
+        rows.append([share, len(flow.times) - 1, flow.rejected, flow.evaluations, flow.energy[-1]])
+    return rows
 
 
 def _plain(value):

@@ -67,11 +67,11 @@ def test_a_flow_keeps_its_account_of_energy(small, p):
     assert (np.abs(curve.residual) <= attention.TOL * fall + 1e-12 * curve.energy[0]).all()
     integral = np.append(0, np.cumsum((curve.dissipation[1:] + curve.dissipation[:-1]) / 2 * np.diff(curve.times)))
     np.testing.assert_allclose(integral, fall, atol=0.05 * fall[-1])  # the trapezoidal rule on accepted steps
+    moves = np.linalg.norm(np.diff(curve.heads, axis=0), axis=(1, 2)) / np.sqrt(12)
+    assert curve.length[-1] == pytest.approx(moves.sum(), rel=0.01)  # chords, of steps and of 40 arcs
     assert curve.heads.shape == (41, 12, 48)
     np.testing.assert_array_equal(curve.heads[0], small.start)
     assert (np.diff(curve.forces) > 0).all()
-    assert (np.diff(curve.seconds) >= 0).all()
-    assert curve.effective_tokens[-1] == pytest.approx(small.energy.effective_tokens(curve.heads[-1]), rel=1e-12)
 
 
 def test_only_the_trace_flow_conserves_the_balance_of_every_head(small):
@@ -103,51 +103,121 @@ def test_anisotropy_is_the_ratio_of_nuclear_and_frobenius_norm(small):
     assert 1 <= expected <= 12
 
 
-def test_descent_is_gradient_descent_and_its_spectral_counterpart(small):
+def test_descents_are_gradient_descent_and_its_spectral_counterpart(small):
     n = len(small.start)
-    for p, step in ((1, 0.05), (np.inf, 0.005)):
-        x, energies = small.start.copy(), []
-        for _ in range(6):
-            energies.append(small.energy.value(x))
-            g = small.energy.force(x)
-            U, s, Wt = np.linalg.svd(g, full_matrices=False)
-            x = x - step * (g if p == 1 else s.sum() * U @ Wt)
-        descent = attention.descend(small, p, step, 5)
-        np.testing.assert_allclose(descent.energy, energies, rtol=1e-8)
-        assert descent.seconds > 0
+    for p, steps in ((1, [0.05, 0.2]), (np.inf, [0.005, 0.02])):
+        found = attention.descents(small, p, 5, steps)
+        for step, row in zip(steps, found.energy, strict=True):
+            x, energies = small.start.copy(), []
+            for _ in range(6):
+                energies.append(small.energy.value(x))
+                g = small.energy.force(x)
+                U, s, Wt = np.linalg.svd(g, full_matrices=False)
+                x = x - step * (g if p == 1 else s.sum() * U @ Wt)
+            np.testing.assert_allclose(row, energies, rtol=1e-8)
+        assert found.seconds > 0
     assert n == 12
 
 
 def test_a_descent_that_explodes_is_given_up(small):
-    descent = attention.descend(small, 1, 1e3, 20)
-    assert np.isinf(descent.energy[-1])
-    assert np.isfinite(descent.energy[0])
+    found = attention.descents(small, 1, 20, [1e3, 0.01])
+    assert np.isinf(found.energy[0, -1])
+    assert np.isfinite(found.energy[:, 0]).all()
+    np.testing.assert_array_equal(found.best(), found.energy[1])
 
 
 @pytest.mark.parametrize("p", [1, np.inf])
-def test_the_tuned_step_beats_its_half_and_comes_from_the_list(small, p):
-    best = attention.tuned_descent(small, p, 40)
-    halvings = np.log2(attention.LARGEST[p] / best.step)
-    assert halvings == round(halvings)
-    assert attention.descend(small, p, best.step / 2, 40).energy[-1] >= best.energy[-1]
-    assert best.energy[-1] < best.energy[0]
+def test_every_budget_has_its_best_step(small, p):
+    found = attention.descents(small, p, 40)
+    best = found.best()
+    for k in (1, 10, 40):
+        alone = [attention.descents(small, p, k, [step]).energy.min() for step in found.steps]
+        assert best[k] == pytest.approx(min(alone), rel=1e-12)
+    assert best[40] < best[0]
+    level = best[10] / best[0]
+    k = found.when(level)
+    assert best[k] <= level * best[0] < best[:k].min()
+    with pytest.raises(ValueError, match="level: the energy ends at"):
+        found.when(1e-9)
 
 
 def test_when_reads_geometric_curves_exactly():
     t = np.linspace(0, 10, 41)
     nothing = np.zeros(0)
-    curve = attention.Curve(t, 5 * np.exp(-t), t, t, 3 * t, 2 * t, nothing, nothing, nothing)
+    curve = attention.Curve(t, 5 * np.exp(-t), t, t, 3 * t, 4 * t, nothing, nothing)
     for level in (1, 0.5, 0.01):
         assert curve.when(level) == pytest.approx(-np.log(level), abs=1e-12)
         assert curve.when(level, "forces") == pytest.approx(-3 * np.log(level), abs=1e-12)
+        assert curve.when(level, "length") == pytest.approx(-4 * np.log(level), abs=1e-12)
     with pytest.raises(ValueError, match="level: the energy ends at"):
         curve.when(1e-9)
+
+
+def test_the_loop_of_the_paper_is_its_step_written_out(small):
+    # X <- X - step * d/dX of half the mean square over sequences, tokens and coordinates, cut to Frobenius norm 0.45.
+    energy, n = small.energy, len(small.start)
+    coordinates = energy.tokens[0].size
+    for p, step in ((1, 100), (np.inf, 180)):
+        steps, _ = attention.LOOP[p]
+        x, found = small.start, attention.loop(small, p)
+        for k in range(4):
+            assert found.energy[k] == pytest.approx(energy.value(x), rel=1e-9)
+            g = energy.force(x) / n / coordinates
+            U, s, Wt = np.linalg.svd(g, full_matrices=False)
+            # For 200 heads and 64 coordinates; other sizes keep the step on the intrinsic clock and the cap per head.
+            move = step * (n * coordinates) / (200 * 64) * (g if p == 1 else s.sum() * U @ Wt)
+            longest = 0.45 * np.sqrt(n / 200)
+            assert found.clipped[k] == (np.linalg.norm(move) > longest)
+            x = x - move * min(1, longest / np.linalg.norm(move))
+        assert len(found.energy) == steps + 1
+    far = attention.Problem(energy, small.teacher, small.start + 20 * (small.start > 0.3))
+    assert (attention.loop(far, 1).positions[1:] <= 10).all()
+
+
+def test_strength_weighs_heads_by_what_they_write(small):
+    doubled = small.start.copy()
+    doubled[0, -12:] *= 2  # the outputs of the first head
+    before, after = attention.strength(small, small.start), attention.strength(small, doubled)
+    assert before.sum() == pytest.approx(1)
+    assert after[0] / after[1] == pytest.approx(2 * before[0] / before[1])
+    V, O = small.start[1, 24:].reshape(2, 3, 4)
+    size = [np.linalg.norm(x[36:].reshape(3, 4).T @ x[24:36].reshape(3, 4)) for x in small.start]
+    assert before[1] == pytest.approx(np.linalg.norm(O.T @ V) / sum(size))
+
+
+def test_held_out_sequences_are_new_and_have_the_same_teacher(small):
+    unseen = attention.held_out(small, 1, sequences=50)
+    assert unseen.value(small.teacher) <= 1e-25
+    assert unseen.tokens.shape == (50, 5, 4)
+    for seed in range(3):
+        seen = attention.problem("sparse", seed, **SMALL).energy.tokens
+        assert np.abs(attention.held_out(small, seed).tokens[:4] - seen).min() > 0
+    # By the law of large numbers, different sequences give about the same energy to a student that has learned nothing.
+    many = [attention.held_out(small, seed, sequences=2000).value(small.start) for seed in (0, 1)]
+    assert many[0] == pytest.approx(many[1], rel=0.1)
+
+
+def test_inside_measures_one_snapshot_at_a_time(small):
+    x = small.start + np.repeat([[1, 2, 3, 4]], 12, axis=1)
+    alike = np.tile(small.start[:1], (12, 1))
+    found = attention.inside(small, np.array([small.start, x, alike]))
+    weights, unseen = attention.strength(small, x), attention.held_out(small)
+    assert found["looking"][0] == 0
+    assert found["looking"][1] == pytest.approx((1 + 4) / (1 + 4 + 9 + 16), rel=1e-12)
+    assert found["tokens"][1] == small.energy.effective_tokens(x)
+    assert found["heard"][1] == small.energy.effective_tokens(x, weights) != found["tokens"][1]
+    assert found["active"][1] == pytest.approx(1 / np.sum(weights**2))
+    np.testing.assert_allclose([found["active"][2], found["anisotropy"][2]], [12, 1], rtol=1e-6)
+    np.testing.assert_allclose(found["unseen"][:2], [1, unseen.value(x) / unseen.value(small.start)])
 
 
 def test_a_small_figure_has_every_part():
     found = attention.figure_4(seeds=[1], regimes=["dense"], steps=30, horizon=0.1, **SMALL)
     (pair,) = found["dense"]
-    assert pair.flows.keys() == pair.descents.keys() == {1, np.inf}
+    alone = attention.pair("dense", 1, steps=0, horizon=0.1, **SMALL)
+    assert alone.descents == alone.loops == {}
+    np.testing.assert_array_equal(alone.flows[1].energy, pair.flows[1].energy)
+    assert pair.flows.keys() == pair.descents.keys() == pair.loops.keys() == {1, np.inf}
     for p in (1, np.inf):
         assert pair.flows[p].times[-1] == pytest.approx(0.1 * attention.HORIZONS["dense"][p])
-        assert pair.flows[p].energy[0] == pytest.approx(pair.descents[p].energy[0], rel=1e-14)
+        assert pair.flows[p].energy[0] == pytest.approx(pair.descents[p].best()[0], rel=1e-14)

@@ -27,6 +27,7 @@ def test_the_clouds_have_the_moments_of_the_paper():
     (_, thin), (_, thick) = (cloud[:, 1:].T for cloud in mmd.clouds(n, dimension=3))
     np.testing.assert_allclose([thin.mean(), thin.std()], [0, 0.1], atol=noise * 0.1)
     np.testing.assert_allclose([thick.mean(), thick.std()], [0.5, 0.5], atol=noise * 0.5)
+    np.testing.assert_allclose(np.corrcoef([thin, thick, *x.T, *y.T])[:2], np.eye(2, 6), atol=noise)
     with pytest.raises(ValueError, match="particles"):
         mmd.clouds(0)
     with pytest.raises(ValueError, match="dimension"):
@@ -43,6 +44,7 @@ def test_the_race_is_on_one_clock_and_its_accounts_agree():
         assert flow.dissipation[0] == pytest.approx((sigma**q).sum() ** (2 / q), rel=1e-9)
         assert abs(flow.residual[-1]) <= mmd.QUICK["tol"] / 0.99 * (flow.energy[0] - flow.energy[-1])
         assert flow.positions.shape == (41, 60, 2)
+        np.testing.assert_allclose(flow.snapshot_times, 20 * np.linspace(0, 1, 41) ** 2)
         np.testing.assert_array_equal(flow.positions[0], race.source)
     rows = mmd.account(get_gauge("operator"), [1e-2, 1e-3], particles=60, horizon=20.0)
     assert (rows[:, 0] <= [1.02e-2, 1.01e-3]).all()

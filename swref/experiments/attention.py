@@ -13,15 +13,20 @@ from ..energies import Attention
 from ..flows import flow
 from ..gauges import get_gauge
 from ..lmo import dual_norm, measure_lmo
+from .mlp import NEURONS, clipped_flow
 
 REGIMES = {"dense": 0.08, "sparse": 1.45}  # entries of the teacher's queries and keys
 VALUES = 0.65  # of its values and outputs
 START = 0.16  # of all entries of the student
 GAUGES = {p: get_gauge("schatten", p=p) for p in (1, np.inf)}
 HORIZONS = {"dense": {1: 12.0, np.inf: 2.0}, "sparse": {1: 40.0, np.inf: 0.8}}  # all end below 1 % of the energy
-QUICK = {"heads": 40, "sequences": 16, "horizon": 0.4, "steps": 100}  # options of ``pair`` for a page
+QUICK = {"heads": 40, "sequences": 16, "horizon": 0.4, "steps": 0}  # options of ``pair`` for a page
 TOL, CUTOFF = 1e-2, 1e-3  # of ``flow``
-LARGEST = {1: 0.64, np.inf: 0.032}  # steps of ``tuned_descent`` begin here
+LOOP = {1: (960, 7.5), np.inf: (480, 6.75)}  # the paper's loop: steps, and nominal end in intrinsic time
+CAP = 0.45 / np.sqrt(200)  # longest step of that loop in L2(mu)
+STEPS = {
+    p: largest / 2 ** np.arange(9) for p, largest in ((1, 2.56), (np.inf, 0.064))
+}  # lengths that ``descents`` tries
 
 
 @dataclass(frozen=True)
@@ -45,8 +50,7 @@ def problem(regime, seed=0, *, heads=200, sequences=32, tokens=16, token_dim=4, 
     shapes = (sequences, tokens, token_dim), (teachers, d), (heads, d)
     z, teacher, start = (np.random.default_rng([seed, k]).standard_normal(shapes[k]) for k in range(3))
     teacher *= np.repeat([REGIMES[regime], VALUES], d // 2)
-    targets = Attention(z, np.zeros_like(z), head_dim).predict(teacher)
-    return Problem(Attention(z, targets, head_dim), teacher, START * start)
+    return Problem(_answered(z, teacher, head_dim), teacher, START * start)
 
 
 @dataclass(frozen=True)
@@ -58,13 +62,12 @@ class Curve:
     dissipation: np.ndarray
     residual: np.ndarray  # of the energy-dissipation identity, cumulative
     forces: np.ndarray  # evaluations of the force until then, those of rejected steps included
-    seconds: np.ndarray
+    length: np.ndarray  # of the path until then, in L2(mu)
     snapshot_times: np.ndarray
     heads: np.ndarray  # (s, n, d)
-    effective_tokens: np.ndarray
 
     def when(self, level, what="times"):
-        """``what`` ("times", "forces" or "seconds") at which the energy first falls to ``level`` times its start."""
+        """The "times", "forces" or "length" at which the energy first falls to ``level`` times its start."""
         reached = np.flatnonzero(self.energy <= level * self.energy[0])
         if not len(reached):
             raise ValueError(f"level: the energy ends at {self.energy[-1] / self.energy[0]:.3g} of its start")
@@ -83,17 +86,16 @@ def run(setting, regime, p, *, tol=TOL, cutoff=CUTOFF, t_end=None, snapshots=41)
     marks = t_end * np.linspace(0, 1, snapshots) ** 2  # most of the motion is early
     options = {"t_end": t_end, "tol": tol, "cutoff": cutoff, "snapshot_times": marks}
     result = flow(energy, setting.start, GAUGES[p], **options)
-    forces, seconds = np.array([energy.met[value] for value in result.energy]).T
-    effective = np.array([setting.energy.effective_tokens(x) for x in result.positions])
+    forces = np.array([energy.met[value] for value in result.energy])
     accounts = (result.times, result.energy, result.dissipation, result.residual)
-    return Curve(*accounts, forces, seconds, result.snapshot_times, result.positions, effective)
+    return Curve(*accounts, forces, result.length, result.snapshot_times, result.positions)
 
 
 class _Counted:
-    """An energy that remembers how many forces, and seconds, it took to meet each value."""
+    """An energy that remembers how many forces it took to meet each value."""
 
     def __init__(self, energy):
-        self.energy, self.calls, self.start, self.met = energy, 0, time.perf_counter(), {}
+        self.energy, self.calls, self.met = energy, 0, {}
 
     def value(self, x, weights):
         return self.energy.value(x, weights)
@@ -105,7 +107,7 @@ class _Counted:
     def value_and_force(self, x, weights):
         self.calls += 1
         value, force = self.energy.value_and_force(x, weights)
-        self.met[value] = self.calls, time.perf_counter() - self.start
+        self.met[value] = self.calls
         return value, force
 
 
@@ -116,53 +118,109 @@ def anisotropy(setting, x):
 
 
 @dataclass(frozen=True)
-class Descent:
-    """Steps of one length: x <- x + step J(g). ``energy`` (count + 1,), ``seconds`` per step."""
+class Descents:
+    """x <- x + step J(g) from one start, for several lengths of the step. A run that reaches ten times the energy of
+    the start is given up, its energies from there on are inf."""
 
-    step: float
-    energy: np.ndarray
-    seconds: float
+    steps: np.ndarray  # (s,)
+    energy: np.ndarray  # (s, count + 1)
+    seconds: float  # of one step, the median
 
+    def best(self):
+        """The least energy (count + 1,) met within each number of steps: every budget has the length that suits it."""
+        return np.minimum.accumulate(self.energy.min(0))
 
-def descend(setting, p, step, count):
-    """``count`` explicit steps of length ``step`` on the clock of p; given up, energy inf, at ten times the start."""
-    x, gauge = setting.start, GAUGES[p]
-    energy, seconds = np.full(count + 1, np.inf), []
-    for k in range(count + 1):
-        begin = time.perf_counter()
-        value, force = setting.energy.value_and_force(x)
-        if k and not value <= 10 * energy[0]:
-            break
-        energy[k] = value
-        x = x + step * measure_lmo(force, gauge)
-        seconds.append(time.perf_counter() - begin)
-    return Descent(step, energy, float(np.median(seconds)))
+    def when(self, level):
+        """The least number of steps to ``level`` times the start."""
+        reached = self.best() <= level * self.energy[0, 0]
+        if not reached.any():
+            raise ValueError(f"level: the energy ends at {self.best()[-1] / self.energy[0, 0]:.3g} of its start")
+        return int(reached.argmax())
 
 
-def tuned_descent(setting, p, count):
-    """The ``Descent`` with the best last energy among steps LARGEST[p] / 2^j: halved until that no longer helps."""
-    best = descend(setting, p, LARGEST[p], count)
-    while True:
-        trial = descend(setting, p, best.step / 2, count)
-        if np.isfinite(best.energy[-1]) and trial.energy[-1] >= best.energy[-1]:
-            return best
-        best = trial
+def descents(setting, p, count, steps=None):
+    """``count`` explicit steps on the clock of p, for each length in ``steps`` (None: STEPS[p])."""
+    steps = STEPS[p] if steps is None else np.asarray(steps, dtype=float)
+    energy, seconds = np.full((len(steps), count + 1), np.inf), []
+    for step, row in zip(steps, energy, strict=True):
+        x = setting.start
+        for k in range(count + 1):
+            begin = time.perf_counter()
+            value, force = setting.energy.value_and_force(x)
+            if k and not value <= 10 * row[0]:
+                break
+            row[k] = value
+            x = x + step * measure_lmo(force, GAUGES[p])
+            seconds.append(time.perf_counter() - begin)
+    return Descents(steps, energy, float(np.median(seconds)))
+
+
+def loop(setting, p):
+    """The ``mlp.ClippedRun`` of the paper's loop: Euler steps, none longer than ``CAP``.
+
+    Its gradient is that of F / 64 by the heads X, 64 coordinates per sequence: a step of 100 (p = 1) or 180 (p = inf)
+    is one of 100 / (64 * 200) or 180 / (64 * 200) on the intrinsic clock. Coordinates are clamped at 10.
+    """
+    steps, horizon = LOOP[p]
+    return clipped_flow(setting, GAUGES[p], horizon=horizon, steps=steps, cap=CAP * np.sqrt(NEURONS), bound=10)
 
 
 @dataclass(frozen=True)
 class Pair:
-    """The runs from one start: curves and descents by p."""
+    """The runs from one start: curves, descents and the loops of the paper, by p."""
 
     problem: Problem
     flows: dict
     descents: dict
+    loops: dict
 
 
 def pair(regime, seed=0, *, steps=300, horizon=1.0, tol=TOL, **size):
-    """Both flows and both tuned descents of one seed; ``horizon`` shortens the flows, ``size`` as in ``problem``."""
+    """All runs of one seed. ``horizon`` shortens the flows; ``steps=0``: flows only; ``size`` as in ``problem``."""
     setting = problem(regime, seed, **size)
     flows = {p: run(setting, regime, p, tol=tol, t_end=horizon * HORIZONS[regime][p]) for p in GAUGES}
-    return Pair(setting, flows, {p: tuned_descent(setting, p, steps) for p in GAUGES})
+    stepwise = GAUGES if steps else ()
+    return Pair(
+        setting, flows, {p: descents(setting, p, steps) for p in stepwise}, {p: loop(setting, p) for p in stepwise}
+    )
+
+
+def held_out(setting, seed=0, sequences=64):
+    """The energy on ``sequences`` that the student has not seen, answered by the same teacher."""
+    _, tokens, token_dim = setting.energy.tokens.shape
+    z = np.random.default_rng([seed, 3]).standard_normal((sequences, tokens, token_dim))
+    return _answered(z, setting.teacher, setting.energy.head_dim)
+
+
+def _answered(z, teacher, head_dim):
+    return Attention(z, Attention(z, np.zeros_like(z), head_dim).predict(teacher), head_dim)
+
+
+def strength(setting, x):
+    """Weights (n,) of heads in proportion to |O^T V|_F: a head with a small one is not heard, wherever it looks."""
+    _, _, V, O = setting.energy.split(x)
+    size = np.linalg.norm(O.swapaxes(1, 2) @ V, axis=(1, 2))
+    return size / size.sum()
+
+
+def inside(setting, heads, seed=0):
+    """What heads (s, n, d) do at s snapshots: {name: (s,) array}.
+
+    "tokens": N_eff, all heads alike; "heard": the same, heads weighted by ``strength`` w; "active": 1 / sum w^2, how
+    many heads do the work; "anisotropy": D_inf / D_1; "looking": the share of the squared distance from the start that
+    queries and keys moved; "unseen": the energy ``held_out``, as a fraction of the start.
+    """
+    unseen, seen = held_out(setting, seed), setting.energy
+    found = {name: [] for name in ("tokens", "heard", "active", "anisotropy", "looking", "unseen")}
+    for x in heads:
+        weights, moved = strength(setting, x), np.square(x - setting.start).sum(0)
+        found["tokens"].append(seen.effective_tokens(x))
+        found["heard"].append(seen.effective_tokens(x, weights))
+        found["active"].append(1 / np.square(weights).sum())
+        found["anisotropy"].append(anisotropy(setting, x))
+        found["looking"].append(moved[: len(moved) // 2].sum() / max(moved.sum(), np.finfo(float).tiny))
+        found["unseen"].append(unseen.value(x) / unseen.value(setting.start))
+    return {name: np.array(values) for name, values in found.items()}
 
 
 def figure_4(seeds=range(5), regimes=tuple(REGIMES), **options):

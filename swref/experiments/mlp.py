@@ -64,11 +64,12 @@ class ClippedRun:
     positions: np.ndarray  # (s, n, 3)
 
 
-def clipped_flow(problem, gauge, *, horizon=None, steps=STEPS, cap=CAP, n_snapshots=7):
+def clipped_flow(problem, gauge, *, horizon=None, steps=STEPS, cap=CAP, bound=BOUND, n_snapshots=7):
     """Euler steps of nominal length horizon / steps, shortened so that no increment is longer than the cap.
 
     ``horizon`` in intrinsic time (None: ``HORIZONS``, that of p = inf for every p > 1). ``cap`` bounds the Frobenius
-    norm for 1920 neurons; for n it is scaled by sqrt(n / 1920), the same root mean square per neuron.
+    norm for 1920 neurons; for n it is scaled by sqrt(n / 1920), the same root mean square per neuron. ``bound`` clamps
+    the coordinates.
     """
     gauge, x = get_gauge(gauge), problem.start.copy()
     if horizon is None:
@@ -85,7 +86,7 @@ def clipped_flow(problem, gauge, *, horizon=None, steps=STEPS, cap=CAP, n_snapsh
         rows.append((k / steps, time, length, value, -np.vdot(g, v) / len(x), h < nominal))
         if k in marks:
             positions.append(x)
-        x = np.clip(x + h * v, -BOUND, BOUND)
+        x = np.clip(x + h * v, -bound, bound)
         time, length = time + h, length + h * speed
     *columns, clipped = np.array(rows).T
     return ClippedRun(*columns, clipped.astype(bool), marks / steps, np.array(positions))
