@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 
+from ._grid_bounds import Problem, entries_of, matrices_of
 from ._results import Result, finish, reporter, scaled_back
 from ._spacetime import SpaceTime
 from ._validation import EPS, as_array, check_count, check_dimension, check_positive
@@ -19,7 +19,8 @@ from .gauges import get_gauge
 from .measures import unit_scale
 
 FIRST_CHECK, CHECK_GROWTH = 25, 1.2  # bounds cost some 50 iterations, so they are computed at growing intervals
-RELAXATION = 1.7
+RELAXATION = 1.9
+REFINE_EVERY = 5  # iterations after which a gauge without projection is asked for supports
 BALANCE_EVERY, BALANCE_UNTIL = 25, 600  # iterations in which the penalty follows the residuals
 
 
@@ -95,28 +96,29 @@ def dynamic_transport(
     (size0, a), (_, b) = unit_scale(rho0), unit_scale(rho1)
     heights = a.sum()
     a, b = ((1 - floor) * f / f.sum() + floor / f.size for f in (a, b))
-    problem = _Problem(grid, *(f.reshape(grid.shape) / grid.cell for f in (a, b)), gauge, d, constant_metric)
+    problem = Problem(grid, *(f.reshape(grid.shape) / grid.cell for f in (a, b)), gauge, d, constant_metric)
     scale = side * np.sqrt(size0) * np.sqrt(heights) * np.prod(np.sqrt(h))  # side * mass^(1/2), without overflow
+    root = np.sqrt(problem.strength)
 
-    slack = 64 * EPS * gauge.value(np.eye(d))
-    with reporter(progress, callback, scale, "dynamic_transport", " iterations") as report:
+    slack = 64 * EPS * problem.gauge.value(np.eye(d))
+    with reporter(progress, callback, scale * root, "dynamic_transport", " iterations") as report:
         found = _solve(problem, tol, slack, max_iter, report)
     phi, Q, (rho, m) = found.phi, found.metrics, found.pair
-    found.metric = Q.mean(0)
+    found.metric = Q.mean(0) * problem.strength
     S = problem.moments(rho, m)
-    lower, upper = problem.atoms_lower(phi[-1], found.metric), problem.cells_upper(found.pair, found.safe)
-    fields = scaled_back(found, scale, moment=S.mean(0)) | {"iterations": found.iterations}
+    lower, upper = problem.atoms_lower(phi[-1], Q.mean(0)), problem.cells_upper(found.pair, found.safe)
+    fields = scaled_back(found, scale * root, moment=S.mean(0) / problem.strength)
     unit = size0 * heights * grid.cell
     with np.errstate(over="ignore", under="ignore"):
         result = DynamicResult(
-            **fields,
+            **fields | {"iterations": found.iterations},
             density=rho.reshape(n_time, *shape) * unit,
             momentum=np.moveaxis(m[:d], 0, -1).reshape(n_time, *shape, d) * unit * side,
-            metrics=Q,
-            potential=phi.reshape(n_time + 1, *shape) * side * side,
+            metrics=Q * problem.strength,
+            potential=phi.reshape(n_time + 1, *shape) * side * side * problem.strength,
             times=grid.midpoints,
-            continuous_lower=float(lower) * scale * scale,
-            continuous_upper=float(upper) * scale * scale,
+            continuous_lower=float(lower) * (scale * root) * (scale * root),
+            continuous_upper=float(upper) * (scale * root) * (scale * root),
             floored=floor * size0 * heights * float(np.prod(h)),
         )
     return finish(result, tol, strict)
@@ -188,15 +190,18 @@ def _solve(problem, tol, slack, max_iter, report):
 
 
 class _Admm:
-    """The iteration, in the scaled variables M' = D M D, D = diag(L, L, 1/L)^(1/2) with L about the displacement."""
+    """The iteration, in the scaled variables M' = D M D, D = diag(L, L, 1/L)^(1/2).
+
+    L, a length: the geometric mean of the displacement and the side of the domain needed the fewest iterations.
+    """
 
     def __init__(self, problem):
         self.problem, grid = problem, problem.grid
         cells = grid.shape[0] * grid.shape[1]
-        self.L, self.penalty, self.iterations = problem.displacement(), 3.0, 0
+        self.L, self.penalty, self.iterations = np.sqrt(problem.displacement()), 4.0, 0
         self.phi, self.g = np.zeros(grid.nodes), grid.ends(problem.rho0, problem.rho1)
         self.N, self.U = np.zeros((2, 6, grid.n_time, cells))
-        self.mean = self.L * np.tile(_entries(problem.interior), (grid.n_time, 1))
+        self.mean = self.L * np.tile(entries_of(problem.interior), (grid.n_time, 1))
 
     def step(self):
         from ._grid_kernels import admm_cells
@@ -204,6 +209,8 @@ class _Admm:
         grid, L = self.problem.grid, self.L
         b = self._cells(self.N[3:5] + self.U[3:5])
         a = self._cells(self.N[5] + self.U[5])
+        if self.iterations % REFINE_EVERY == 0:
+            self.problem.refine(self.U[:3].mean(-1).T)
         self.phi = grid.solve(self.g / self.penalty + grid.Bt(b) - grid.At(a) / L, 1 / L**2, 0.5)
         self.Q = self.problem.project(self.mean / L)
         flat = (grid.n_time, -1)
@@ -228,167 +235,7 @@ class _Admm:
         return self._cells(self.penalty * self.U[5] / self.L), self._cells(-self.penalty * self.U[3:5])
 
     def metrics(self):
-        return _matrices(self.Q)[:, : self.problem.d, : self.problem.d]
+        return matrices_of(self.Q)[:, : self.problem.d, : self.problem.d]
 
     def _cells(self, x):
         return x.reshape(*x.shape[:-1], *self.problem.grid.shape)
-
-
-class _Problem:
-    """The discrete problem between densities (nx, ny) of mass one, and the bounds that any iterate gives."""
-
-    def __init__(self, grid, rho0, rho1, gauge, d, constant_metric):
-        self.grid, self.rho0, self.rho1, self.gauge, self.d = grid, rho0, rho1, gauge, d
-        self.constant_metric = constant_metric
-        self.interior = _interior(gauge, d)
-
-    def displacement(self):
-        """About the distance: that of the marginals in W_1, and at least a cell."""
-        gap = (self.rho1 - self.rho0) * self.grid.cell
-        moved = [np.abs(np.cumsum(gap.sum(1 - k))).sum() * self.grid.h[k] for k in range(self.d)]
-        return max(float(np.linalg.norm(moved)), min(self.grid.h[: self.d]))
-
-    def project(self, A):
-        """On K, the entries (11, 12, 22) of each interval's matrix, or of their mean."""
-        A = A.mean(0, keepdims=True) if self.constant_metric else A
-        Q = np.zeros((len(A), 2, 2))
-        for out, matrix in zip(Q, _matrices(A), strict=True):
-            out[: self.d, : self.d] = self.gauge.project(matrix[: self.d, : self.d])
-        return np.broadcast_to(_entries(Q), (self.grid.n_time, 3))
-
-    def moments(self, rho, m):
-        """S_k = int m m^T / rho dx, (n_time, d, d); infinite where mass moves without density."""
-        m = m[: self.d]
-        with np.errstate(divide="ignore"):
-            v = np.divide(m, rho, out=np.zeros_like(m), where=m != 0)
-        return np.einsum("atxy,btxy->tab", v, m) * self.grid.cell
-
-    def action(self, S):
-        if not np.isfinite(S).all():
-            return np.inf
-        S = S.mean(0, keepdims=True) if self.constant_metric else S
-        return float(np.mean([self.gauge.value(one) for one in S]))
-
-    def resting_pair(self):
-        """The curve of two identical densities."""
-        grid = self.grid
-        if (self.rho0 == self.rho1).all():
-            return np.tile(self.rho0, (grid.n_time, 1, 1)), np.zeros((2, *grid.intervals))
-        return None
-
-    def upper(self, rho, m, safe):
-        """(U, (rho, m)): a solution of the continuity equation with rho >= 0, and its action."""
-        grid = self.grid
-        rho, m = grid.weighted_project(rho, m, grid.ends(self.rho0, self.rho1))
-        bad = rho <= 0
-        least = (rho[bad] / (rho[bad] - safe[0][bad])).max() if bad.any() else 0.0
-        best, pair = np.inf, safe
-        for more in (1e-12, 1e-9, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1, 0.5):
-            share = least + (1 - least) * more
-            trial = (1 - share) * rho + share * safe[0], (1 - share) * m + share * safe[1]
-            if (trial[0] <= 0).any():
-                continue
-            value = self.action(self.moments(*trial))
-            if value >= best:  # the action is convex along the segment
-                break
-            best, pair = value, trial
-        return best, pair
-
-    def lower(self, phi, Q):
-        """(L, phi, Q): a potential and metrics that satisfy the constraint in every cell, and their value."""
-        grid = self.grid
-        a, b = grid.A(phi), grid.B(phi)[: self.d]
-        value = grid.cell * (np.vdot(self.rho1, phi[-1]) - np.vdot(self.rho0, phi[0]))
-        best = (-np.inf, phi, Q)
-        for share in (0, 1e-4, 1e-3, 1e-2, 1e-1):
-            mixed = (1 - share) * Q + share * self.interior
-            lam = np.linalg.eigvalsh(mixed)
-            if (lam[:, 0] <= 1e-9 * lam[:, -1]).any():
-                continue
-            H = 0.25 * np.einsum("atxy,tab,btxy->txy", b, np.linalg.inv(mixed), b)
-
-            def worst(size, H=H):
-                return (size * a + size * size * H).max((1, 2))
-
-            def loss(size, worst=worst):
-                return grid.dt * worst(size).sum() - size * value
-
-            size = minimize_scalar(loss, bounds=(0, 2), method="bounded", options={"xatol": 1e-5}).x
-            if -loss(size) > best[0]:
-                shift = grid.dt * np.append(0.0, np.cumsum(worst(size)))
-                best = (-loss(size), size * phi - shift[:, None, None], mixed)
-        return best
-
-    def atoms_lower(self, phi, Q):
-        """A lower bound of W^2 between atoms at cell centres: potentials made feasible by Hopf-Lax.  [Thm 3.3]
-
-        phi(1, y) - phi(0, x) <= (y - x)^T Q (y - x) for one Q in K, here for the last potential.
-        """
-        from ._grid_kernels import hopf_lax
-
-        full = np.zeros((2, 2))
-        full[: self.d, : self.d] = Q
-        first = hopf_lax(phi, full, *self.grid.h)
-        last = -hopf_lax(-first, full, *self.grid.h)
-        return max(self.grid.cell * (np.vdot(self.rho1, last) - np.vdot(self.rho0, first)), 0.0)
-
-    def cells_upper(self, pair, safe):
-        """An upper bound of W^2 between densities constant on cells: gamma of the mean moment of one exact curve.
-
-        Fluxes are linear across each cell and constant on each interval; the density is linear in time between the
-        nodes, so that the mean of 1/rho is 1 over the logarithmic mean. gamma of the time average bounds W^2 because
-        W^2 is a maximum over constant metrics.  [Thm 4.2] Densities at nodes may need more of the positive solution.
-        """
-        nodes, safe_nodes = self._node_densities(pair[1]), self._node_densities(safe[1])
-        bad = nodes[1:-1] <= 0
-        least = (nodes[1:-1][bad] / (nodes - safe_nodes)[1:-1][bad]).max() if bad.any() else 0.0
-        shares = least + (1 - least) * np.array([0, 1e-6, 1e-4, 1e-3, 1e-2, 0.03, 0.1, 0.3, 1])
-        return min(self._exact_cost((1 - s) * nodes + s * safe_nodes, (1 - s) * pair[1] + s * safe[1]) for s in shares)
-
-    def _node_densities(self, m):
-        grid = self.grid
-        out = sum(np.diff(grid.fluxes(m, axis), axis=1 + axis) / grid.h[axis] for axis in range(self.d))
-        nodes = np.concatenate([self.rho0[None], self.rho0 - grid.dt * np.cumsum(out, 0)])
-        nodes[-1] = self.rho1  # as it is, up to rounding
-        return nodes
-
-    def _exact_cost(self, nodes, m):
-        if (nodes < 0).any() or (nodes[1:-1] <= 0).any():
-            return np.inf
-        grid = self.grid
-        F = [np.moveaxis(grid.fluxes(m, axis), 1 + axis, 0) for axis in range(self.d)]
-        cells = [np.moveaxis(0.5 * (f[1:] + f[:-1]), 0, 1 + axis) for axis, f in enumerate(F)]
-        steps = [np.moveaxis(f[1:] - f[:-1], 0, 1 + axis) for axis, f in enumerate(F)]
-        inverse = _inverse_logarithmic_mean(nodes[:-1], nodes[1:])
-        S = np.einsum("txy,atxy,btxy->ab", inverse, cells, cells)
-        S[np.diag_indices(self.d)] += [(inverse * step**2).sum() / 12 for step in steps]
-        S *= grid.cell * grid.dt
-        return self.gauge.value(S) if np.isfinite(S).all() else np.inf
-
-
-def _inverse_logarithmic_mean(a, b):
-    """log(b/a) / (b - a) for a, b >= 0: the mean of 1/x between them."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        x = (b - a) / (a + b)
-        ratio = np.where(np.abs(x) < 1e-4, 1 + x * x / 3, np.arctanh(x) / x)
-        return 2 * ratio / (a + b)
-
-
-def _interior(gauge, d):
-    """A positive definite element of K: supports added until no direction is missing."""
-    atoms = [gauge.support(np.eye(d))]
-    for _ in range(d):
-        u = np.linalg.eigh(np.mean(atoms, 0))[1][:, 0]
-        atoms.append(gauge.support(np.outer(u, u)))
-    return np.mean(atoms, 0)
-
-
-def _entries(Q):
-    """Entries 11, 12, 22 of symmetric matrices of order 1 or 2."""
-    if Q.shape[-1] == 1:
-        return Q[..., 0, 0, None] * np.array([1.0, 0.0, 0.0])
-    return np.stack([Q[..., 0, 0], Q[..., 0, 1], Q[..., 1, 1]], -1)
-
-
-def _matrices(q):
-    return q[..., [0, 1, 1, 2]].reshape(*q.shape[:-1], 2, 2)

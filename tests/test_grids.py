@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from strategies import TwoFunctions, orthogonal, seeds
 
 import swref
+from swref._grid_bounds import Problem, _inverse_logarithmic_mean
 from swref._grid_kernels import hopf_lax, psd_part
 from swref._spacetime import SpaceTime
-from swref.grids import _Admm, _inverse_logarithmic_mean, _Problem
+from swref.grids import _Admm
 
 TRACE, OPERATOR = swref.get_gauge("trace"), swref.get_gauge("operator")
 FROBENIUS = swref.get_gauge("schatten", p=2)
@@ -282,15 +283,27 @@ def test_the_conic_program_of_the_discrete_problem_lies_between_the_bounds(p):
     assert result.upper_bound >= value * (1 - 1e-6)
 
 
-def test_a_plugin_with_two_functions_gets_the_same_bracket():
+@pytest.mark.parametrize("constant", [False, True])
+def test_a_plugin_with_two_functions_gets_the_same_value(constant):
     rho0, rho1 = two_blobs(12)
-    for gauge in (FROBENIUS, OPERATOR):
-        plugin = TwoFunctions(gauge)
-        options = {"n_time": 4, "max_iter": 30, "constant_metric": True}
-        result, built_in = solve(rho0, rho1, plugin, **options), solve(rho0, rho1, gauge, **options)
-        assert_certified(result, rho0, rho1, plugin, constant=True)
-        assert result.upper_bound == pytest.approx(built_in.upper_bound, rel=1e-5)
-        assert result.lower_bound == pytest.approx(built_in.lower_bound, rel=1e-5)
+    for gauge in (FROBENIUS, OPERATOR, swref.get_gauge("block-max", blocks=[1, 1]), TRACE + OPERATOR):
+        options = {"n_time": 4, "constant_metric": constant}
+        plugin, built_in = (solve(rho0, rho1, one, **options) for one in (TwoFunctions(gauge), gauge))
+        assert_certified(plugin, rho0, rho1, gauge, constant=constant)
+        assert plugin.status == built_in.status == "converged"
+        assert plugin.lower_bound <= built_in.upper_bound
+        assert built_in.lower_bound <= plugin.upper_bound
+
+
+def test_the_size_of_the_gauge_does_not_matter():
+    """W^2 and Q grow with the gauge, the curve does not; a power of two rounds nothing."""
+    rho0, rho1 = two_blobs(12)
+    plain, large = (solve(rho0, rho1, gauge) for gauge in (OPERATOR, 2.0**100 * OPERATOR))
+    assert large.upper_bound == pytest.approx(2.0**100 * plain.upper_bound, rel=1e-13)
+    np.testing.assert_allclose(large.metrics, 2.0**100 * plain.metrics, rtol=1e-13)
+    np.testing.assert_allclose(large.potential, 2.0**100 * plain.potential, rtol=1e-13)
+    np.testing.assert_allclose(large.moment, plain.moment, rtol=1e-13)
+    np.testing.assert_allclose(large.momentum, plain.momentum, rtol=1e-13)
 
 
 def test_the_saddle_is_found():
@@ -450,4 +463,4 @@ def test_bad_input_is_named():
 def test_the_displacement_estimate_has_the_size_of_a_translation():
     grid = SpaceTime(4, (24, 24), (1 / 24, 1 / 24))
     rho0, rho1 = blob((24, 24), (0.4, 0.3), (0.05, 0.05)), blob((24, 24), (0.7, 0.7), (0.05, 0.05))
-    assert _Problem(grid, rho0, rho1, TRACE, 2, False).displacement() == pytest.approx(0.5, rel=0.01)
+    assert Problem(grid, rho0, rho1, TRACE, 2, False).displacement() == pytest.approx(0.5, rel=0.01)
