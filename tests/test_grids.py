@@ -170,7 +170,7 @@ def test_the_logarithmic_mean_is_the_mean_of_the_inverse():
 
 
 def test_the_exact_cost_of_a_curve_is_its_integral():
-    """Fluxes linear across cells, densities linear in time, against Gauss quadrature of gamma's argument m m^T / rho."""
+    """Fluxes linear across cells, densities linear in time, by Gauss quadrature of m m^T / rho."""
     grid, (hx, hy) = SpaceTime(2, (3, 2), (0.5, 0.3)), (0.5, 0.3)
     rng = np.random.default_rng(4)
     rho0, m = rng.uniform(2, 3, (3, 2)), 0.1 * rng.standard_normal((2, 2, 3, 2))
