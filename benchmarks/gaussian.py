@@ -1,4 +1,4 @@
-"""How good and how fast is ``swref.gaussian_transport``? Each section compares with a peer in the same run.
+"""How good and how fast is ``swref.gaussian_transport``? Each section compares with a peer in the same run; CPU time.
 
     python benchmarks/gaussian.py             # all sections, about two minutes
     python benchmarks/gaussian.py agreement   # one of: agreement, bures, speed, dimensions
@@ -60,9 +60,9 @@ def contraction_program(m0, S0, m1, S1, gauge):
 def timed(call, repeats=3):
     seconds = []
     for _ in range(repeats):
-        start = time.perf_counter()
+        start = time.process_time()
         result = call()
-        seconds.append(time.perf_counter() - start)
+        seconds.append(time.process_time() - start)
     return np.median(seconds), result
 
 

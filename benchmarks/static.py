@@ -1,4 +1,4 @@
-"""How fast is ``swref.transport``? Every line compares it with a peer in the same run; seconds are medians.
+"""How fast is ``swref.transport``? Every line compares it with a peer in the same run, in CPU time of one thread.
 
     python benchmarks/static.py            # all sections, about ten minutes
     python benchmarks/static.py conic      # one of: conic, emd, agreement, plugin, high, memory, import
@@ -55,9 +55,9 @@ def clouds(n, d, seed):
 def median_seconds(call, repeats):
     seconds = []
     for _ in range(repeats):
-        start = time.perf_counter()
+        start = time.process_time()
         result = call()
-        seconds.append(time.perf_counter() - start)
+        seconds.append(time.process_time() - start)
     return np.median(seconds), result
 
 

@@ -93,7 +93,7 @@ class _Master:
     def __init__(self, gauge, d):
         self.gauge = gauge
         self.model = _Barrier(gauge, d) if gauge._smoothed(np.eye(d), 1.0) is not None else _Hull(gauge, d)
-        self.moments, self.handles, self.weights = np.zeros((0, d, d)), [], np.ones(0)
+        self.moments, self.handles, self.weights = np.zeros((0, d, d)), [], np.zeros(0)
         self.upper, self.best = np.inf, None
 
     def start(self):
@@ -104,9 +104,7 @@ class _Master:
         self.moments = np.concatenate([self.moments, moment[None]])
         self.handles.append(handle)
         self.weights = np.append(self.weights, 0.0) if len(self.weights) else np.ones(1)
-        newest = np.zeros(len(self.weights))
-        newest[-1] = 1.0
-        self._record(newest)
+        self._record(np.eye(len(self.weights))[-1])
 
     def _record(self, weights):
         bound = self.gauge.value(np.tensordot(weights, self.moments, 1))
@@ -117,26 +115,21 @@ class _Master:
         """Move the weights to the central point for this gap; returns its metric Q, an element of K."""
         scale, accuracy = self.upper, max(gap / self.upper, 1e-13)
         moments = self.moments / scale
-        while True:
-            mu = LOOSENESS * accuracy / (len(moments) + self.model.complexity)
-            objective = self._objective(moments, mu)
-            self.weights = _admit_newest(objective, self.weights, mu)
-            self.weights, _ = barrier_newton(objective, self.weights, mu, simplex=True)
-            mixture = np.tensordot(self.weights, moments, 1)
-            smoothed = self.model.smoothed(mixture, mu)
-            if not self.model.refine(mixture, HULL_ACCURACY * accuracy):
-                break
-        self._record(self.weights)
-        return smoothed.Q
-
-    def _objective(self, moments, mu):
         flat = moments.reshape(len(moments), -1)
 
-        def objective(weights):
-            smoothed = self.model.smoothed(np.tensordot(weights, moments, 1), mu)
+        def objective(weights):  # last called at the weights that barrier_newton returns
+            self.mixture = (weights @ flat).reshape(moments.shape[1:])
+            self.smoothed = smoothed = self.model.smoothed(self.mixture, mu)
             return smoothed.value, lambda: (flat @ smoothed.Q.ravel(), smoothed.gram(moments))
 
-        return objective
+        while True:
+            mu = LOOSENESS * accuracy / (len(moments) + self.model.complexity)
+            self.weights = _admit_newest(objective, self.weights, mu)
+            self.weights, _ = barrier_newton(objective, self.weights, mu, simplex=True)
+            if not self.model.refine(self.mixture, HULL_ACCURACY * accuracy):
+                break
+        self._record(self.weights)
+        return self.smoothed.Q
 
 
 class _Barrier:
@@ -187,8 +180,8 @@ def _admit_newest(objective, weights, mu):
     if weights[-1] > 0:
         return weights
     best, least = None, np.inf
-    for share in 0.3 * 10.0 ** (-0.5 * np.arange(16)):
-        trial = np.append(weights[:-1] / weights[:-1].sum() * (1 - share), share)
+    for share in 0.3 * 0.1 ** np.arange(8):
+        trial = np.append(weights[:-1] * ((1 - share) / weights[:-1].sum()), share)
         merit = objective(trial)[0] - mu * np.log(trial).sum()
         if merit >= least:
             break

@@ -33,7 +33,7 @@ class SmoothedPhi(NamedTuple):
     q: np.ndarray  # gradient (d,)
     curvature: np.ndarray  # (d,) >= 0
     axis: np.ndarray  # (d,)
-    divided: np.ndarray  # (q_i - q_j)/(lam_i - lam_j), (d, d), zero on the diagonal
+    divided: np.ndarray  # (q_i - q_j)/(lam_i - lam_j), (d, d); its diagonal is not read
 
 
 class Gauge(ABC):
@@ -205,7 +205,9 @@ class SpectralGauge(Gauge):
 
         def gram(T):
             T = U.T @ T @ U
-            flat = (T * np.sqrt(phi.divided)).reshape(len(T), -1)
+            root = np.sqrt(phi.divided)
+            root.flat[:: len(root) + 1] = 0
+            flat = (T * root).reshape(len(T), -1)
             return curvature_gram(np.diagonal(T, axis1=1, axis2=2), phi.curvature, phi.axis) + flat @ flat.T
 
         return Smoothed(phi.value, (U * phi.q) @ U.T, gram)

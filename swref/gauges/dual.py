@@ -6,10 +6,9 @@ is the certificate. The barrier follows the gap down: exact solutions sit at cor
 """
 
 import numpy as np
-from scipy.linalg import cho_solve
 
 from .._validation import symmetrize
-from .newton import _factor, barrier_newton
+from .newton import _factor, _solve, barrier_newton
 
 TOLERANCE = 1e-9  # the relative gap promised
 
@@ -245,7 +244,7 @@ def _central(h, Q, S, t, mu):
         gradient = q @ rows + np.append(slope + mu * np.trace(basis, axis1=1, axis2=2), -1.0)
         system = (rows.T * (q**2 / mu)) @ rows
         system[:-1, :-1] += curvature
-        step = cho_solve(_factor(system, np.append(np.full(len(E), mu), 0.0)), gradient)
+        step = _solve(_factor(system, np.append(np.full(len(E), mu), 0.0)), gradient)
         gain = gradient @ step
         if not gain > 1e-2 * mu:
             break

@@ -68,9 +68,9 @@ class KyFan(SpectralGauge):
     def _smoothed_phi(self, lam, mu):
         d = len(lam)
         self._check(d)
-        ones, off = np.ones(d), 1 - np.eye(d)
+        ones = np.ones(d)
         if self.k == d:
-            return SmoothedPhi(lam.sum(), ones, 0 * lam, ones, 0 * off)
+            return SmoothedPhi(lam.sum(), ones, np.zeros(d), ones, np.zeros((d, d)))
         # Barrier sum log q + log(1 - q): lam - tau + mu/q - mu/(1-q) = 0 is a quadratic in q, and sum q = k fixes tau.
         # All in units of mu from the k-th eigenvalue: tau itself would be rounded too coarsely when mu is small.
         u = (lam - lam[self.k - 1]) / mu
@@ -79,7 +79,7 @@ class KyFan(SpectralGauge):
         q, r = _logit(u - tau), _logit(tau - u)
         value = self.k * lam[self.k - 1] + mu * (self.k * tau + q @ (u - tau) + (np.log(q) + np.log(r)).sum())
         divided = 1 / (mu * (1 / np.outer(q, q) + 1 / np.outer(r, r)))
-        return SmoothedPhi(value, q * min(1, self.k / q.sum()), np.diag(divided), ones, off * divided)
+        return SmoothedPhi(value, q * min(1, self.k / q.sum()), np.diag(divided), ones, divided)
 
 
 def _logit(x):

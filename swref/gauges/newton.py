@@ -1,7 +1,7 @@
 """Newton's method for a smooth convex function plus a log barrier: every small problem of the package."""
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg.lapack import dpotrf, dpotrs
 
 
 def barrier_newton(f, x, mu, *, positive=None, simplex=False, decrement=1e-2, max_iter=50):
@@ -13,28 +13,31 @@ def barrier_newton(f, x, mu, *, positive=None, simplex=False, decrement=1e-2, ma
     ``decrement * mu``, that is, well inside the region of quadratic convergence, or when rounding stops progress.
     Returns (x, derivatives at x).
 
-    Steps are computed in the affine-scaled variable dx / x. There the barrier is mu times the identity, so the
-    system stays positive definite however small some x_i are and however parallel the columns of the Hessian.
+    The method is primal-dual: the slopes s_i = mu / x_i of the barrier are variables of their own. With s_i tied to
+    x_i, a Newton step could at most double an entry, and one that has to grow from 1e-6 would take twenty steps.
+    Steps are computed in the affine-scaled variable dx / x. There the barrier is diag(x s), so the system stays
+    positive definite however small some x_i are and however parallel the columns of the Hessian.
     """
     n = len(x) if positive is None else positive
-    barrier = np.where(np.arange(len(x)) < n, mu, 0.0)
+    scale, products = np.ones(len(x)), np.zeros(len(x))
+    target = np.where(np.arange(len(x)) < n, mu, 0.0)
+    products[:n] = mu  # x_i s_i
     value, derivatives = f(x)
     for _ in range(max_iter):
         gradient, hessian = derivatives()
-        scale = np.concatenate([x[:n], np.ones(len(x) - n)])
+        scale[:n] = x[:n]
         if simplex:  # a constant gradient is invisible; without it the optimal slope is zero, not a large constant
             gradient = gradient - (x @ gradient - mu * n)
-        slope = scale * gradient - barrier
-        system = scale[:, None] * hessian * scale
-        factor = _factor(system, barrier)
-        step = -cho_solve(factor, slope, check_finite=False)
+        slope = scale * gradient - target
+        factor = _factor(scale[:, None] * hessian * scale, products)
+        step = -_solve(factor, slope)
         if simplex:
-            normal = cho_solve(factor, x, check_finite=False)
+            normal = _solve(factor, x)
             step -= normal * ((x @ step) / (x @ normal))
         decrease = -(slope @ step)
         if not decrease > decrement * mu:
             break
-        length = min(1.0, 0.95 / max(-step[:n].min(), 1e-300))
+        length = longest = min(1.0, 0.95 / max(-step[:n].min(), 1e-300))
         merit, shortest = value - mu * np.log(x[:n]).sum(), 1e-8 * length
         while length > shortest:
             trial = x + length * scale * step
@@ -47,19 +50,29 @@ def barrier_newton(f, x, mu, *, positive=None, simplex=False, decrement=1e-2, ma
         else:
             value, derivatives = f(x)
             break
+        slopes = (mu - products[:n] * step[:n]) / x[:n]
+        products[:n] = mu if length < longest else np.clip(trial[:n] * slopes, 0.1 * mu, 2 * mu)
         x = trial
     return x, derivatives
 
 
-def _factor(system, barrier):
-    """Cholesky factor of system + diag(barrier); more of the identity only when rounding made it indefinite."""
-    diagonal, ridge = np.diag(system) + barrier, 0.0
+def _factor(system, diagonal):
+    """Cholesky factor of system + diag(diagonal); more of the identity only when rounding made it indefinite."""
+    size = len(system)
+    on_diagonal = system.ravel()[:: size + 1]
+    on_diagonal += diagonal
+    ridge = 0.0
     while True:
-        system[np.diag_indices_from(system)] = diagonal + ridge
-        try:
-            return cho_factor(system, check_finite=False)
-        except np.linalg.LinAlgError:
-            ridge = max(1e-15 * np.abs(diagonal).max(), 10 * ridge)
+        factor, failed = dpotrf(system, lower=1, clean=0)
+        if not failed:
+            return factor
+        step = max(1e-15 * np.abs(on_diagonal).max(), 9 * ridge)
+        on_diagonal += step
+        ridge += step
+
+
+def _solve(factor, right):
+    return dpotrs(factor, right, lower=1)[0]
 
 
 def soft_max(u, mu):
@@ -68,16 +81,16 @@ def soft_max(u, mu):
     At the maximum theta_i = mu / (t - u_i) for the one t > max u that makes them sum to one. theta is the gradient,
     within n mu of attaining max u. The second derivative is ``curvature_gram`` along the axis of ones.
     """
-    gap = u.max() - u
+    gap, ones = u.max() - u, np.ones(len(u))
     shift = mu
-    for _ in range(100):  # Newton on a convex decreasing function, from the left: increases monotonically
+    for _ in range(100):  # Newton on the concave 1/sum(theta) = 1, from the left: increases monotonically
         theta = mu / (shift + gap)
-        excess = theta.sum() - 1
-        if excess <= 1e-14 * len(u):
+        total = theta @ ones
+        if total - 1 <= 1e-14 * len(u):
             break
-        shift += excess * mu / (theta @ theta)
-    theta = theta / theta.sum()
-    return theta @ u + mu * np.log(theta).sum(), theta, theta**2 / mu
+        shift += (total - 1) * total * mu / (theta @ theta)
+    theta /= total
+    return theta @ u + mu * (np.log(theta) @ ones), theta, theta * theta / mu
 
 
 def curvature_gram(G, w, axis):
@@ -88,6 +101,6 @@ def curvature_gram(G, w, axis):
     wa = w * axis
     total = wa @ axis
     if total > 0:
-        G = G - np.outer(G @ wa / total, axis)
+        G = G - (G @ (wa / total))[:, None] * axis
     X = G * np.sqrt(w)
     return X @ X.T

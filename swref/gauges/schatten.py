@@ -79,12 +79,12 @@ class Schatten(SpectralGauge):
         return -g if self.p == 1 else super()._descent(g, weights)
 
     def _smoothed_phi(self, lam, mu):
-        ones, off = np.ones_like(lam), 1 - np.eye(len(lam))
+        d = len(lam)
         if self.p == 1:
-            return SmoothedPhi(lam.sum(), ones, 0 * lam, ones, 0 * off)
+            return SmoothedPhi(lam.sum(), np.ones(d), np.zeros(d), np.ones(d), np.zeros((d, d)))
         if np.isinf(self.p):
             value, q, curvature = soft_max(lam, mu)
-            return SmoothedPhi(value, q, curvature, ones, off * np.outer(q, q) / mu)
+            return SmoothedPhi(value, q, curvature, np.ones(d), q[:, None] * (q / mu))
         lam = lam + mu  # away from zero the norm is smooth, and its gradient there is still in K
         norm = _power_norm(lam, self.p)
         x = lam / norm
@@ -94,7 +94,7 @@ class Schatten(SpectralGauge):
         near = np.abs(gap) <= 1e-5 * middle  # there the midpoint rule is the more accurate
         slope = (self.p - 1) / norm * (middle / norm) ** (self.p - 2)
         divided = np.where(near, slope, (q[:, None] - q) / np.where(near, 1, gap))
-        return SmoothedPhi(norm, q, curvature, x, off * divided)
+        return SmoothedPhi(norm, q, curvature, x, divided)
 
 
 @register_gauge("trace")
