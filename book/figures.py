@@ -313,6 +313,24 @@ def mmd():
     return Run(0, settings, numbers, {"mmd-clouds.png": clouds, "mmd-energies.svg": curves})
 
 
+@figure
+def heaps():
+    """The turning heaps on finer grids: static and dynamic brackets for three gauges."""
+    from swref.experiments import heaps
+
+    sizes, exponents = (16, 24, 32, 48), (1, 2, np.inf)
+    numbers = {"sizes": sizes}
+    for p in exponents:
+        rows = []
+        for n in sizes:
+            ends, gauge = heaps.turning(n), swref.get_gauge("schatten", p=p)
+            plan, flow = heaps.planned(ends, gauge)[1], heaps.flowing(ends, gauge)
+            rows.append([plan.lower_bound, plan.upper_bound, flow.lower_bound, flow.upper_bound])
+        numbers[f"{p}"] = rows
+    columns = ["static lower", "static upper", "dynamic lower", "dynamic upper"]
+    return Run(0, {"intervals": 16, "tol": 2e-3, "static tol": 1e-4, "columns": columns}, numbers)
+
+
 def _account(problem, gauge, tols, **options):
     """[|residual| / decrease, steps, rejected, forces, last energy] of a flow at each tolerance."""
     rows = []

@@ -1,0 +1,54 @@
+"""Heaps on a square of n x n cells, moved twice: by a plan between the cell centres, and by a fluid on the grid.
+
+The square has side ``SIDE`` and its centre at 0. A pair of heaps at (-1, 0) and (1, 0) goes to two holes, the heaps
+turned by 60 degrees about 0.
+"""
+
+import numpy as np
+
+from ..clouds import transport
+from ..grids import dynamic_transport
+
+SIDE = 3.0
+
+
+def centers(n):
+    """The centres (n, n, 2) of the cells; the first index counts along the first coordinate."""
+    x = ((np.arange(n) + 0.5) / n - 0.5) * SIDE
+    return np.stack(np.meshgrid(x, x, indexing="ij"), -1)
+
+
+def poured(n, *places, width=0.2, floor=1e-3):
+    """Density (n, n) of mass one: a Gaussian heap of this standard deviation at each place (2,).
+
+    The share ``floor`` of the mass is spread evenly. Values at cell centres, scaled to mass one on the square.
+    """
+    gap = centers(n) - np.reshape(places, (-1, 1, 1, 2))
+    rho = np.exp(-(gap**2).sum(-1) / (2 * width**2)).sum(0)
+    rho = (1 - floor) * rho / rho.sum() + floor / n**2
+    return rho / (SIDE / n) ** 2
+
+
+def turning(n, floor=1e-3):
+    """Densities of the two heaps and of the two holes, (n, n) each."""
+    there = np.array([np.cos(np.pi / 3), np.sin(np.pi / 3)])
+    return [poured(n, c, -c, floor=floor) for c in (np.array([1, 0]), there)]
+
+
+def planned(ends, gauge, tol=1e-4):
+    """The centres (n^2, 2), and the ``transport`` between the densities ``ends`` as atoms at the centres."""
+    x = centers(len(ends[0])).reshape(-1, 2)
+    a, b = (rho.ravel() * SIDE**2 / rho.size for rho in ends)
+    return x, transport(x, x, gauge, a, b, tol=tol)
+
+
+def flowing(ends, gauge, tol=2e-3, n_time=16, **options):
+    """The ``dynamic_transport`` between the densities ``ends`` as they are, no floor added."""
+    spacing = SIDE / len(ends[0])
+    return dynamic_transport(*ends, gauge, spacing=spacing, n_time=n_time, tol=tol, floor=0, **options)
+
+
+def velocity_moments(flow):
+    """S_k = int m m^T / rho dx of each interval, (n_time, 2, 2)."""
+    m, rho = flow.momentum, flow.density
+    return np.einsum("txya,txyb,txy->tab", m, m, SIDE**2 / rho[0].size / rho)
