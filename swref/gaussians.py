@@ -107,8 +107,8 @@ class GaussianOracle:
 
     x - m0 = F0 xi and y - m1 = F1 eta with standard normal xi, eta. The least <Q, E (y - x)(y - x)^T> is reached when
     their correlation aligns the singular vectors of F1^T Q F0 = U sigma V^T: U^T eta = V^T xi, as far as both go, and
-    independent beyond. For F0 = F1 that is eta = xi whatever Q is, and so exactly. Moment and value are sums of squares,
-    so nothing cancels.
+    independent beyond. For F0 = F1 that is eta = xi whatever Q is, without rounding. Moment and value are sums of
+    squares, so nothing cancels.
     """
 
     def __init__(self, F0, F1, shift):

@@ -269,6 +269,16 @@ def test_nearly_identical_clouds_converge_to_rounding():
     )
 
 
+def test_a_kinked_optimum_is_reached_to_1e_8():
+    """Four oracle calls a digit, and masters with a barrier of 1e-10, where rounding begins to show."""
+    rng = np.random.default_rng(2)
+    x, y = rng.standard_normal((12, 4)), rng.standard_normal((12, 4)) @ rng.standard_normal((4, 4)) / 2
+    x, y = x - x.mean(0), (y - y.mean(0))[:9]
+    result = swref.transport(x, y, OPERATOR, tol=1e-8)
+    assert_certified(result, x, y, np.full(12, 1 / 12), np.full(9, 1 / 9), OPERATOR, 1e-8)
+    assert result.iterations <= 60
+
+
 def test_zero_weights_and_duplicates():
     x, y = clouds(9, 8, 2)
     a = weights(9, 0)
