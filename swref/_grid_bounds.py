@@ -12,7 +12,7 @@ class Problem:
     def __init__(self, grid, rho0, rho1, gauge, d, constant_metric):
         self.grid, self.rho0, self.rho1, self.d, self.constant_metric = grid, rho0, rho1, d, constant_metric
         self.strength = max(gauge.value(np.outer(e, e)) for e in np.eye(d))
-        self.gauge = gauge * (1 / self.strength)
+        self.gauge = gauge if self.strength == 1 else gauge * (1 / self.strength)
         while isinstance(gauge, Multiple):
             gauge = gauge.gauge
         atoms = _spanning_supports(self.gauge, d)

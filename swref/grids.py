@@ -29,15 +29,18 @@ class DynamicResult(Result):
     """``Result`` of ``dynamic_transport``, with the curve that proves U and the potential and metrics that prove L.
 
     ``upper_bound`` is the action of ``density`` (n_time, *shape), in the units of rho0, and ``momentum``
-    (n_time, *shape, d), density times length per unit of time, on the intervals with midpoints ``times`` (n_time,).
-    ``potential`` (n_time + 1, *shape), length squared, and ``metrics`` (n_time, d, d), elements of K, satisfy
+    (n_time, *shape, d), density times length per unit of time, on the intervals with midpoints ``times`` (n_time,);
+    the whole motion takes one unit of time. ``metrics`` (n_time, d, d), elements of K, and ``potential``
+    (n_time + 1, *shape), at times k / n_time, in units of the gauge of a squared length, satisfy
     d phi/dt + grad phi^T Q^-1 grad phi / 4 <= 0 in every cell, and ``lower_bound`` is the integral of
-    rho1 phi(1) - rho0 phi(0). ``metric`` is the mean of ``metrics``, ``moment`` that of the second moments of the
-    intervals; the gauge of ``moment`` is at most ``upper_bound``, with equality when the metric is constant in time.
+    rho1 phi(1) - rho0 phi(0). ``metric`` is the mean of ``metrics``, ``moment`` that of the S_k = int m m^T / rho dx of
+    the intervals. ``upper_bound`` is the mean of gamma(S_k), or gamma(``moment``), which is no larger, for a
+    ``constant_metric``.
 
-    ``continuous_lower`` and ``continuous_upper`` bound two other squared distances, without discretization error: the
-    first that of atoms at the cell centres, the second that of densities constant on each cell. ``floored`` is the mass
-    that ``floor`` moved. ``history`` (checks, 2) holds the bounds at the start and at each check.
+    ``continuous_lower`` and ``continuous_upper`` have no discretization error, but bound two different squared
+    distances: the first is below that of atoms at the cell centres, the second above that of densities constant on each
+    cell. On coarse grids the first may exceed the second. ``floored`` is the mass that ``floor`` spread.
+    ``history`` (checks + 1, 2) holds the bounds at the start and at each check; ``iterations`` counts those of ADMM.
     """
 
     density: np.ndarray = field(repr=False)
@@ -70,14 +73,17 @@ def dynamic_transport(
     the domain 1). Mass = sum of the entries times the volume of a cell; W^2 is proportional to it, and that of
     ``swref.transport`` is for mass one. No mass crosses the boundary. ``gauge``: a name or a ``swref.Gauge``.
 
-    ``floor``: this fraction of the mass of each density is spread evenly over the domain first, because vacuum makes
-    convergence slow. W^2 of the mixtures is at most (1 - floor) times that of the densities given, and everything
-    returned is about the mixtures. ``constant_metric``: one Q for all times (the value does not change in the limit).
+    ``floor``: this fraction of the mass of each density is spread evenly over the domain first, because in vacuum the
+    bounds meet slowly. Everything returned is about the mixtures. Their W^2 is at most (1 - floor) times that of the
+    densities given: couple the mixtures by the mixture of an optimal plan and the identity
+    (floor 1e-3 lowers it by 0.17 % for the two bumps of benchmarks/dynamic.py). ``constant_metric``: one Q
+    for all times, which does not change W^2 and gives a slightly smaller discrete value.
 
     Converged when U - L <= tol U + 64 eps gamma(I) mass side^2, ``side`` the longest side of the domain. The bounds
     U, L hold to rounding whatever the status, for the *discrete* problem: n_time intervals, momenta at cell centres,
-    fluxes their means over two cells. Its value tends to W^2 as the grid is refined; see ``continuous_lower``,
-    ``continuous_upper`` of ``DynamicResult`` for bounds of W^2 itself. U: the iterate projected on the continuity
+    fluxes their means over two cells. Its value tends to W^2 as the grid is refined, for densities that vary over at
+    least three cells: isolated cells hardly exchange mass with their neighbours. ``DynamicResult`` describes
+    ``continuous_lower`` and ``continuous_upper``, bounds without that error. U: the iterate projected on the continuity
     equation in the metric 1/rho, mixed with as little as possible of a positive solution. L: the potential scaled,
     the metrics mixed with an interior one, each interval shifted by its worst violation.
 

@@ -124,6 +124,9 @@ def test_a_descent_that_explodes_is_given_up(small):
     assert np.isinf(found.energy[0, -1])
     assert np.isfinite(found.energy[:, 0]).all()
     np.testing.assert_array_equal(found.best(), found.energy[1])
+    tried = attention.descents(small, 1, 20).energy
+    assert np.isinf(tried[0, -1])
+    assert tried[np.isfinite(tried)].max() <= 10 * tried[0, 0]
 
 
 @pytest.mark.parametrize("p", [1, np.inf])
@@ -170,6 +173,12 @@ def test_the_loop_of_the_paper_is_its_step_written_out(small):
             assert found.clipped[k] == (np.linalg.norm(move) > longest)
             x = x - move * min(1, longest / np.linalg.norm(move))
         assert len(found.energy) == steps + 1
+    near = attention.Problem(energy, small.teacher, 1.01 * small.teacher)  # no step needs shortening
+    for p, (steps, horizon) in ((1, (960, 960 * 100 / 12800)), (np.inf, (480, 480 * 180 / 12800))):
+        found = attention.loop(near, p)
+        assert not found.clipped.any()
+        assert found.times[-1] == pytest.approx(horizon)
+        assert len(found.times) == steps + 1
     far = attention.Problem(energy, small.teacher, small.start + 20 * (small.start > 0.3))
     assert (attention.loop(far, 1).positions[1:] <= 10).all()
 
@@ -208,6 +217,7 @@ def test_inside_measures_one_snapshot_at_a_time(small):
     assert found["heard"][1] == small.energy.effective_tokens(x, weights) != found["tokens"][1]
     assert found["active"][1] == pytest.approx(1 / np.sum(weights**2))
     np.testing.assert_allclose([found["active"][2], found["anisotropy"][2]], [12, 1], rtol=1e-6)
+    assert found["anisotropy"][1] == attention.anisotropy(small, x) > 1.5
     np.testing.assert_allclose(found["unseen"][:2], [1, unseen.value(x) / unseen.value(small.start)])
 
 

@@ -169,6 +169,31 @@ def test_the_logarithmic_mean_is_the_mean_of_the_inverse():
         assert _inverse_logarithmic_mean(a, b) == pytest.approx((w / (a + (b - a) * (t + 1) / 2)).sum() / 2, rel=1e-10)
 
 
+def test_the_exact_cost_of_a_curve_is_its_integral():
+    """Fluxes linear across cells, densities linear in time, by Gauss quadrature of m m^T / rho."""
+    grid, (hx, hy) = SpaceTime(2, (3, 2), (0.5, 0.3)), (0.5, 0.3)
+    rng = np.random.default_rng(4)
+    rho0, m = rng.uniform(2, 3, (3, 2)), 0.1 * rng.standard_normal((2, 2, 3, 2))
+    t, w = np.polynomial.legendre.leggauss(20)
+    t, w = (t + 1) / 2, w / 2
+    S, rho = np.zeros((2, 2)), rho0
+    for k in range(2):
+        Fx, Fy = np.zeros((4, 2)), np.zeros((3, 3))
+        Fx[1:-1], Fy[:, 1:-1] = (m[0, k, 1:] + m[0, k, :-1]) / 2, (m[1, k, :, 1:] + m[1, k, :, :-1]) / 2
+        after = rho - 0.5 * ((Fx[1:] - Fx[:-1]) / hx + (Fy[:, 1:] - Fy[:, :-1]) / hy)
+        for ts, wt in zip(t, w, strict=True):
+            for x, wx in zip(t, w, strict=True):
+                mx = (1 - x) * Fx[:-1] + x * Fx[1:]
+                for y, wy in zip(t, w, strict=True):
+                    v = np.array([mx, (1 - y) * Fy[:, :-1] + y * Fy[:, 1:]])
+                    S += 0.5 * wt * wx * wy * hx * hy * np.einsum("aij,bij->ab", v, v / ((1 - ts) * rho + ts * after))
+        rho = after
+    problem = Problem(grid, rho0, rho, OPERATOR, 2, False)
+    nodes = problem._node_densities(m)
+    np.testing.assert_allclose(nodes[-1], rho)
+    assert problem._exact_cost(nodes, m) == pytest.approx(OPERATOR.value(S), rel=1e-10)
+
+
 # -- the answer ---------------------------------------------------------------------------------------------------
 
 

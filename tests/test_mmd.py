@@ -27,6 +27,7 @@ def test_the_clouds_have_the_moments_of_the_paper():
     (_, thin), (_, thick) = (cloud[:, 1:].T for cloud in mmd.clouds(n, dimension=3))
     np.testing.assert_allclose([thin.mean(), thin.std()], [0, 0.1], atol=noise * 0.1)
     np.testing.assert_allclose([thick.mean(), thick.std()], [0.5, 0.5], atol=noise * 0.5)
+    np.testing.assert_allclose(np.corrcoef([thin, thick, *x.T, *y.T])[:2], np.eye(2, 6), atol=noise)
     with pytest.raises(ValueError, match="particles"):
         mmd.clouds(0)
     with pytest.raises(ValueError, match="dimension"):
