@@ -74,3 +74,21 @@ def test_the_barrier_method_finds_the_stationary_point(simplex):
     multiplier = (x @ gradient - 6 * mu) if simplex else 0.0
     np.testing.assert_allclose(x * (gradient - multiplier), mu, rtol=1e-5)
     assert not simplex or x.sum() == pytest.approx(1, rel=1e-14)
+
+
+@pytest.mark.parametrize("simplex", [True, False])
+def test_a_tiny_entry_grows_in_a_few_steps(simplex):
+    """From x_1 = 1e-9 to about 1/2: thirty doublings, were the barrier's slope tied to x."""
+    steps = 0
+
+    def f(x):
+        def derivatives():
+            nonlocal steps
+            steps += 1
+            return x - 0.5, np.eye(2)
+
+        return 0.5 * ((x - 0.5) ** 2).sum(), derivatives
+
+    x, _ = barrier_newton(f, np.array([1e-9, 1 - 1e-9]), 1e-12, simplex=simplex)
+    np.testing.assert_allclose(x, 0.5, atol=1e-6)
+    assert steps <= 15
