@@ -194,6 +194,27 @@ def test_the_exact_cost_of_a_curve_is_its_integral():
     assert problem._exact_cost(nodes, m) == pytest.approx(OPERATOR.value(S), rel=1e-10)
 
 
+def test_no_more_of_the_positive_pair_than_needed():
+    """Atoms: the projected iterate is far from positive. The mixture found is near the best of a fine scan."""
+    n = 12
+    rho0, rho1 = np.full((2, n, n), 1e-3)
+    rho0[3, 3] = rho1[8, 3] = n * n * (1 - 1e-3) + 1e-3
+    grid = SpaceTime(6, (n, n), (1 / n, 1 / n))
+    problem = Problem(grid, rho0, rho1, OPERATOR, 2, False)
+    safe, admm = grid.positive_pair(rho0, rho1), _Admm(problem)
+    for _ in range(60):
+        admm.step()
+    upper, (rho, m) = problem.upper(*admm.pair(), safe)
+    assert (rho > 0).all()
+    assert problem.action(problem.moments(rho, m)) == upper
+    rho, m = grid.weighted_project(*admm.pair(), grid.ends(rho0, rho1))
+    assert rho.min() < 0
+    shares = np.linspace(0, 1, 1001)
+    pairs = [((1 - s) * rho + s * safe[0], (1 - s) * m + s * safe[1]) for s in shares]
+    least = min(problem.action(problem.moments(*pair)) for pair in pairs if (pair[0] > 0).all())
+    assert upper <= 1.05 * least
+
+
 # -- the answer ---------------------------------------------------------------------------------------------------
 
 
