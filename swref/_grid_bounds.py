@@ -15,9 +15,8 @@ class Problem:
         self.gauge = gauge if self.strength == 1 else gauge * (1 / self.strength)
         while isinstance(gauge, Multiple):
             gauge = gauge.gauge
-        atoms = _spanning_supports(self.gauge, d)
-        self.interior = np.mean(atoms, 0)
-        self.K = _Hull(self.gauge, atoms) if type(gauge).project is Gauge.project else self.gauge
+        self.interior = _interior(self.gauge, d)
+        self.K = _Hull(self.gauge, self.interior) if type(gauge).project is Gauge.project else self.gauge
 
     def displacement(self):
         """About the distance: that of the marginals in W_1, and at least a cell."""
@@ -159,8 +158,8 @@ def _inverse_logarithmic_mean(a, b):
 class _Hull:
     """The hull of the supports met so far, in place of K: for a gauge that has no projection of its own."""
 
-    def __init__(self, gauge, atoms):
-        self.gauge, self.atoms = gauge, np.array(atoms)
+    def __init__(self, gauge, first):
+        self.gauge, self.atoms = gauge, first[None]
 
     def refine(self, S):
         """Add the support of S if the hull underestimates its gauge by more than a relative 1e-5."""
@@ -174,13 +173,13 @@ class _Hull:
         return np.tensordot(theta / theta.sum(), self.atoms, 1)
 
 
-def _spanning_supports(gauge, d):
-    """Elements of K of positive definite mean: supports added until no direction is missing."""
+def _interior(gauge, d):
+    """A positive definite element of K: the mean of supports, added until no direction is missing."""
     atoms = [gauge.support(np.eye(d))]
     for _ in range(d):
         u = np.linalg.eigh(np.mean(atoms, 0))[1][:, 0]
         atoms.append(gauge.support(np.outer(u, u)))
-    return atoms
+    return np.mean(atoms, 0)
 
 
 def entries_of(Q):

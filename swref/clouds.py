@@ -121,9 +121,9 @@ class _NetworkSimplex:
     """A sequence of transport problems with the same weights a (n,), b (m,) and similar costs C (n, m) >= 0.
 
     The optimal spanning tree of one call starts the next. It stays feasible, because the weights do not change, and a
-    few pivots repair its optimality: near the end, that costs little more than reading C. The first tree is the
-    monotone plan for points that come in the orders s (n,) and t (m,). Masses are counted in whole units, so that
-    empty cells are recognised exactly.
+    few pivots repair its optimality: near the end, that costs little more than reading C. POT's network simplex cannot
+    be handed a tree, and builds a new one in every call. The first tree here is the monotone plan for points that come
+    in the orders s (n,) and t (m,). Masses are counted in whole units, so that empty cells are recognised exactly.
     """
 
     def __init__(self, a, b, s, t):

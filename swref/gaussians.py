@@ -107,15 +107,20 @@ class GaussianOracle:
 
     x - m0 = F0 xi and y - m1 = F1 eta with standard normal xi, eta. The least <Q, E (y - x)(y - x)^T> is reached when
     their correlation aligns the singular vectors of F1^T Q F0 = U sigma V^T: U^T eta = V^T xi, as far as both go, and
-    independent beyond. Moment and value are sums of squares, so nothing cancels.
+    independent beyond. For F0 = F1 that is eta = xi whatever Q is, without rounding. Moment and value are sums of
+    squares, so nothing cancels.
     """
 
     def __init__(self, F0, F1, shift):
         self.F0, self.F1, self.shift, self.dimension = F0, F1, shift, len(shift)
+        self.translation = np.array_equal(F0, F1)
 
     def evaluate(self, Q):
-        U, sigma, Vt = np.linalg.svd(self.F1.T @ Q @ self.F0)
-        k = len(sigma)
+        if self.translation:
+            U = Vt = np.eye(self.F0.shape[1])
+        else:
+            U, _, Vt = np.linalg.svd(self.F1.T @ Q @ self.F0)
+        k = min(len(U), len(Vt))
         X, Y = self.F0 @ Vt.T, self.F1 @ U
         steps = np.column_stack([Y[:, :k] - X[:, :k], X[:, k:], Y[:, k:], self.shift])
         return float(((Q @ steps) * steps).sum()), steps @ steps.T, (U[:, :k] @ Vt[:k], U[:, k:])

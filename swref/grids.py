@@ -18,7 +18,7 @@ from ._validation import EPS, as_array, check_count, check_dimension, check_posi
 from .gauges import get_gauge
 from .measures import unit_scale
 
-FIRST_CHECK, CHECK_GROWTH = 25, 1.2  # bounds cost some 50 iterations, so they are computed at growing intervals
+FIRST_CHECK, CHECK_GROWTH = 25, 1.2  # bounds cost some 25 iterations, so they are computed at growing intervals
 RELAXATION = 1.9
 REFINE_EVERY = 5  # iterations after which a gauge without projection is asked for supports
 BALANCE_EVERY, BALANCE_UNTIL = 25, 600  # iterations in which the penalty follows the residuals

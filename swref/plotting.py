@@ -60,6 +60,11 @@ def gauge_label(gauge):
     return "p = ∞" if np.isinf(gauge.p) else f"p = {gauge.p:.3g}"
 
 
+def gauge_look(gauge):
+    """Keyword arguments for a line of this gauge: its colour, and its label for the legend."""
+    return {"color": gauge_color(gauge), "label": gauge_label(gauge)}
+
+
 def _as_gauge(gauge):
     """``get_gauge``, where a number means Schatten-p or, below 1, its root-norm continuation."""
     if isinstance(gauge, (int, float)):

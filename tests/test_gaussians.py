@@ -227,11 +227,22 @@ def test_gaussians_that_nearly_coincide_keep_their_digits():
         assert result.relative_gap <= rounding
 
 
-def test_equal_gaussians_are_at_distance_zero_to_rounding():
+def test_equal_gaussians_are_at_distance_exactly_zero():
     for rank in (0, 1, 4):
         m, S, *_ = problem(4, (rank, 1))
         for gauge in (TRACE, FROBENIUS, OPERATOR, TwoFunctions(OPERATOR)):
-            assert solve(m, S, m, S, gauge).distance <= 100 * EPS
+            result = solve(m, S, m, S, gauge)
+            assert (result.lower_bound, result.distance) == (0, 0)
+            np.testing.assert_allclose(result.cross_covariance, S, atol=4 * EPS * np.abs(S).max())
+
+
+def test_a_translation_is_exact():
+    """Equal covariances: W^2 = gamma(D D^T), which is |D|^2 for every gauge with gamma(u u^T) = |u|^2."""
+    m, S, other, _ = problem(4, (4, 1))
+    for gauge in (TRACE, FROBENIUS, OPERATOR):
+        result = solve(m, S, other, S, gauge)
+        assert result.upper_bound == pytest.approx(((other - m) ** 2).sum(), rel=10 * EPS)
+        assert np.linalg.matrix_rank(result.moment) == 1
 
 
 def test_the_distance_is_a_metric():

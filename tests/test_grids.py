@@ -194,6 +194,27 @@ def test_the_exact_cost_of_a_curve_is_its_integral():
     assert problem._exact_cost(nodes, m) == pytest.approx(OPERATOR.value(S), rel=1e-10)
 
 
+def test_no_more_of_the_positive_pair_than_needed():
+    """Atoms: the projected iterate is far from positive. The mixture found is near the best of a fine scan."""
+    n = 12
+    rho0, rho1 = np.full((2, n, n), 1e-3)
+    rho0[3, 3] = rho1[8, 3] = n * n * (1 - 1e-3) + 1e-3
+    grid = SpaceTime(6, (n, n), (1 / n, 1 / n))
+    problem = Problem(grid, rho0, rho1, OPERATOR, 2, False)
+    safe, admm = grid.positive_pair(rho0, rho1), _Admm(problem)
+    for _ in range(60):
+        admm.step()
+    upper, (rho, m) = problem.upper(*admm.pair(), safe)
+    assert (rho > 0).all()
+    assert problem.action(problem.moments(rho, m)) == upper
+    rho, m = grid.weighted_project(*admm.pair(), grid.ends(rho0, rho1))
+    assert rho.min() < 0
+    shares = np.linspace(0, 1, 1001)
+    pairs = [((1 - s) * rho + s * safe[0], (1 - s) * m + s * safe[1]) for s in shares]
+    least = min(problem.action(problem.moments(*pair)) for pair in pairs if (pair[0] > 0).all())
+    assert upper <= 1.05 * least
+
+
 # -- the answer ---------------------------------------------------------------------------------------------------
 
 
@@ -228,9 +249,9 @@ def test_bounds_hold_after_three_iterations(p, constant):
 def test_a_translation_costs_its_length():
     n, shift = 24, 8 / 24
     rho0, rho1 = blob((n, n), (1 / 3, 0.5), (0.08, 0.08)), blob((n, n), (2 / 3, 0.5), (0.08, 0.08))
-    for gauge in (TRACE, OPERATOR, 3 * FROBENIUS):
+    for gauge in (TRACE, 3 * OPERATOR):
         exact = gauge.value(np.diag([shift**2, 0]))
-        result = solve(rho0, rho1, gauge, floor=1e-4, n_time=12)
+        result = solve(rho0, rho1, gauge, floor=1e-4, n_time=10)
         assert_certified(result, rho0, rho1, gauge, floor=1e-4)
         assert result.squared_distance == pytest.approx(exact, rel=0.02)
 
@@ -247,7 +268,7 @@ def test_gaussians_have_their_closed_value(p):
 
 def test_monotone_in_p_and_between_the_comparison_bounds():
     rho0, rho1 = two_blobs(16)
-    results = [solve(rho0, rho1, swref.get_gauge("schatten", p=p), tol=5e-3) for p in (1, 1.5, 2, 4, np.inf)]
+    results = [solve(rho0, rho1, swref.get_gauge("schatten", p=p), n_time=6) for p in (1, 1.5, 3, np.inf)]
     for larger, smaller in pairwise(results):
         assert smaller.lower_bound <= larger.upper_bound
     assert results[-1].upper_bound >= results[0].lower_bound / 2
@@ -311,8 +332,8 @@ def test_the_conic_program_of_the_discrete_problem_lies_between_the_bounds(p):
 @pytest.mark.parametrize("constant", [False, True])
 def test_a_plugin_with_two_functions_gets_the_same_value(constant):
     rho0, rho1 = two_blobs(12)
-    for gauge in (FROBENIUS, OPERATOR, swref.get_gauge("block-max", blocks=[1, 1]), TRACE + OPERATOR):
-        options = {"n_time": 4, "constant_metric": constant}
+    for gauge in (FROBENIUS, OPERATOR, TRACE + OPERATOR):
+        options = {"n_time": 4, "tol": 1e-2, "constant_metric": constant}
         plugin, built_in = (solve(rho0, rho1, one, **options) for one in (TwoFunctions(gauge), gauge))
         assert_certified(plugin, rho0, rho1, gauge, constant=constant)
         assert plugin.status == built_in.status == "converged"
@@ -323,7 +344,7 @@ def test_a_plugin_with_two_functions_gets_the_same_value(constant):
 def test_the_size_of_the_gauge_does_not_matter():
     """W^2 and Q grow with the gauge, the curve does not; a power of two rounds nothing."""
     rho0, rho1 = two_blobs(12)
-    plain, large = (solve(rho0, rho1, gauge) for gauge in (OPERATOR, 2.0**100 * OPERATOR))
+    plain, large = (solve(rho0, rho1, gauge, max_iter=60) for gauge in (OPERATOR, 2.0**100 * OPERATOR))
     assert large.upper_bound == pytest.approx(2.0**100 * plain.upper_bound, rel=1e-13)
     np.testing.assert_allclose(large.metrics, 2.0**100 * plain.metrics, rtol=1e-13)
     np.testing.assert_allclose(large.potential, 2.0**100 * plain.potential, rtol=1e-13)
@@ -334,7 +355,7 @@ def test_the_size_of_the_gauge_does_not_matter():
 def test_the_saddle_is_found():
     """The bracket closes on gamma of the moment = <Q, moment>, with Q in K."""
     rho0, rho1 = two_blobs(16)
-    result = solve(rho0, rho1, OPERATOR, tol=5e-3)
+    result = solve(rho0, rho1, OPERATOR, tol=1e-2)
     lam = np.linalg.eigvalsh(result.moment)
     assert np.vdot(result.metric, result.moment) == pytest.approx(lam[-1], rel=0.02)
 

@@ -74,3 +74,21 @@ def test_the_barrier_method_finds_the_stationary_point(simplex):
     multiplier = (x @ gradient - 6 * mu) if simplex else 0.0
     np.testing.assert_allclose(x * (gradient - multiplier), mu, rtol=1e-5)
     assert not simplex or x.sum() == pytest.approx(1, rel=1e-14)
+
+
+@pytest.mark.parametrize("simplex", [True, False])
+def test_a_tiny_entry_grows_in_a_few_steps(simplex):
+    """The centre is (1/2, 1/2), x_1 starts at 1e-6: nineteen doublings, were the barrier's slope tied to x."""
+    mu, steps = 1e-3, 0
+
+    def f(x):
+        def derivatives():
+            nonlocal steps
+            steps += 1
+            return np.full(2, 2 * mu), np.zeros((2, 2))
+
+        return 2 * mu * x.sum(), derivatives
+
+    x, _ = barrier_newton(f, np.array([1e-6, 1 - 1e-6 if simplex else 0.5]), mu, simplex=simplex, decrement=1e-8)
+    np.testing.assert_allclose(x, 0.5, rtol=1e-3)
+    assert steps <= 12

@@ -67,6 +67,11 @@ def test_schatten_colours_vary_continuously_in_1_over_p():
 def test_labels_and_errors():
     assert [plotting.gauge_label(p) for p in (1, 2.5, "operator")] == ["p = 1", "p = 2.5", "p = ∞"]
     assert "KyFan" in plotting.gauge_label("kyfan")
+
+
+def test_the_look_of_a_line_is_its_colour_and_label(ax):
+    (line,) = ax.plot([0, 1], **plotting.gauge_look(2))
+    assert (line.get_color(), line.get_label()) == (plotting.gauge_color(2), "p = 2")
     with pytest.raises(ValueError, match="p: expected"):
         plotting.gauge_color(0.3)
     with pytest.raises(ValueError, match="unknown name 'operatr'"):

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import ot
 import pytest
-from scipy.optimize import linear_sum_assignment
+from scipy.optimize import linear_sum_assignment, linprog
 from scipy.spatial.distance import cdist
 from strategies import CONVEX, EPS, TwoFunctions, compositions, example
 
@@ -269,6 +269,16 @@ def test_nearly_identical_clouds_converge_to_rounding():
     )
 
 
+def test_a_kinked_optimum_is_reached_to_1e_8():
+    """Four oracle calls a digit, and masters with a barrier of 1e-10, where rounding begins to show."""
+    rng = np.random.default_rng(2)
+    x, y = rng.standard_normal((12, 4)), rng.standard_normal((12, 4)) @ rng.standard_normal((4, 4)) / 2
+    x, y = x - x.mean(0), (y - y.mean(0))[:9]
+    result = swref.transport(x, y, OPERATOR, tol=1e-8)
+    assert_certified(result, x, y, np.full(12, 1 / 12), np.full(9, 1 / 9), OPERATOR, 1e-8)
+    assert result.iterations <= 60
+
+
 def test_zero_weights_and_duplicates():
     x, y = clouds(9, 8, 2)
     a = weights(9, 0)
@@ -339,6 +349,33 @@ def test_the_simplex_survives_ties_and_uneven_weights(n, m):
             C = rng.integers(0, most, (n, m)).astype(float)
             assert_solves(simplex, C, ot.emd2(a, b, C))
             assert_strongly_feasible(simplex.tree, n)
+
+
+@pytest.mark.parametrize("n, m", [(17, 5), (8, 23)])
+def test_the_simplex_agrees_with_linear_programming(n, m):
+    """HiGHS on the full transport program, weights spread over eight decades, along a sequence of costs."""
+    rng = np.random.default_rng(n)
+    a, b = (w / w.sum() for w in (np.geomspace(1, 1e-8, n), rng.random(m)))
+    incidence = np.vstack([np.kron(np.eye(n), np.ones(m)), np.kron(np.ones(n), np.eye(m))])
+    simplex, accuracy = (
+        simplex_on(a, b),
+        dict.fromkeys(("primal_feasibility_tolerance", "dual_feasibility_tolerance"), 1e-10),
+    )
+    for _ in range(4):
+        C = rng.random((n, m))
+        program = linprog(C.ravel(), A_eq=incidence, b_eq=np.append(a, b), method="highs-ds", options=accuracy)
+        rows, columns, masses, f, g = simplex.solve(C)
+        assert np.vdot(C[rows, columns], masses) == pytest.approx(program.fun, rel=1e-8)
+        assert a @ f + b @ g == pytest.approx(program.fun, rel=1e-8)
+
+
+@pytest.mark.parametrize("n, m", [(1000, 1000), (1500, 400)])
+def test_the_simplex_solves_large_problems(n, m):
+    x, y = clouds(n, m, 2)
+    C, a, b = cdist(x, y, "sqeuclidean"), np.full(n, 1 / n), np.full(m, 1 / m)
+    simplex = simplex_on(a, b)
+    assert_solves(simplex, C, ot.emd2(a, b, C, numItermax=10**8))
+    assert_strongly_feasible(simplex.tree, n)
 
 
 def assert_strongly_feasible(tree, n):

@@ -14,7 +14,8 @@ def barrier_newton(f, x, mu, *, positive=None, simplex=False, decrement=1e-2, ma
     Returns (x, derivatives at x).
 
     The method is primal-dual: the slopes s_i = mu / x_i of the barrier are variables of their own. With s_i tied to
-    x_i, a Newton step could at most double an entry, and one that has to grow from 1e-6 would take twenty steps.
+    x_i, a Newton step could at most double an entry, and one that has to grow from 1e-6 would take twenty steps. After
+    the first step that proves too long they are tied all the same, which is slower but reaches rounding.
     Steps are computed in the affine-scaled variable dx / x. There the barrier is diag(x s), so the system stays
     positive definite however small some x_i are and however parallel the columns of the Hessian.
     """
@@ -23,6 +24,7 @@ def barrier_newton(f, x, mu, *, positive=None, simplex=False, decrement=1e-2, ma
     target = np.where(np.arange(len(x)) < n, mu, 0.0)
     products[:n] = mu  # x_i s_i
     value, derivatives = f(x)
+    tied = False
     for _ in range(max_iter):
         gradient, hessian = derivatives()
         scale[:n] = x[:n]
@@ -51,7 +53,8 @@ def barrier_newton(f, x, mu, *, positive=None, simplex=False, decrement=1e-2, ma
             value, derivatives = f(x)
             break
         slopes = (mu - products[:n] * step[:n]) / x[:n]
-        products[:n] = mu if length < longest else np.clip(trial[:n] * slopes, 0.1 * mu, 2 * mu)
+        tied = tied or length < longest
+        products[:n] = mu if tied else np.clip(trial[:n] * slopes, 0.1 * mu, 2 * mu)
         x = trial
     return x, derivatives
 
