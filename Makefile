@@ -74,7 +74,7 @@ lab: setup
 	jupyter lab --notebook-dir=book
 
 bench: setup
-	@for script in benchmarks/*.py; do echo "== $$script"; python "$$script"; done
+	@for script in benchmarks/[a-z]*.py; do echo "== $$script"; python "$$script"; done
 
 figures: setup
 	python book/figures.py

@@ -17,11 +17,11 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-import sys
 import time
 
 import cvxpy as cp
 import numpy as np
+from _sections import main
 
 import swref
 from swref import _grid_kernels, grids
@@ -174,12 +174,5 @@ def differences(n, h):
     return D
 
 
-SECTIONS = {name.removeprefix("section_"): f for name, f in list(globals().items()) if name.startswith("section_")}
-
 if __name__ == "__main__":
-    wanted = sys.argv[1:] or list(SECTIONS)
-    if unknown := set(wanted) - set(SECTIONS):
-        sys.exit(f"unknown section {', '.join(sorted(unknown))}; known: {', '.join(SECTIONS)}")
-    for name in wanted:
-        print(name)
-        SECTIONS[name]()
+    main(globals())

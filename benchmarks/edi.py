@@ -12,9 +12,9 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-import sys
 
 import numpy as np
+from _sections import main
 
 import swref
 from swref.experiments import attention, mlp, mmd
@@ -27,7 +27,7 @@ def table(name, energy, start, t_end, tols, **options):
         for tol in tols:
             gauge = swref.get_gauge("schatten", p=p)
             result = swref.flow(energy, start, gauge, t_end=t_end[p], tol=tol, **options)
-            share = abs(result.residual[-1]) / (result.energy[0] - result.energy[-1])
+            share = result.relative_residual
             held = share <= tol / (1 - tol)
             print(
                 f"{name:10} p = {p:<4} tol = {tol:.2e}  residual {share:.2e}  {len(result.times) - 1:5} steps "
@@ -39,28 +39,23 @@ def table(name, energy, start, t_end, tols, **options):
                 FAILED.append(name)
 
 
-def run_mmd():
+def section_mmd():
     source, target = mmd.clouds()
     both = {1: mmd.HORIZON, np.inf: mmd.HORIZON}
     table("mmd", swref.energies.MMD(target), source, both, [4e-3, 2e-3, 1e-3, 5e-4])
 
 
-def run_mlp():
+def section_mlp():
     setting = mlp.problem()
     table("mlp", setting.energy, setting.start, {1: 20.0, np.inf: 20.0}, [1e-2, 5e-3, 2.5e-3])
 
 
-def run_attention():
+def section_attention():
     for regime in attention.REGIMES:
         setting = attention.problem(regime, heads=40, sequences=16)
         ends = {1: 4.0, np.inf: 0.3}
         table(regime, setting.energy, setting.start, ends, [2e-2, 1e-2, 5e-3], cutoff=attention.CUTOFF)
 
 
-SECTIONS = {"mmd": run_mmd, "mlp": run_mlp, "attention": run_attention}
-
 if __name__ == "__main__":
-    for section in sys.argv[1:] or SECTIONS:
-        SECTIONS[section]()
-    if FAILED:
-        sys.exit(f"the promise of flow does not hold: {', '.join(FAILED)}")
+    main(globals(), FAILED)

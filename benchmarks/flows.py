@@ -22,6 +22,7 @@ import sys
 import time
 
 import numpy as np
+from _sections import main
 
 import swref
 
@@ -164,13 +165,5 @@ def section_growth():
         )
 
 
-SECTIONS = {name.removeprefix("section_"): f for name, f in list(globals().items()) if name.startswith("section_")}
-
 if __name__ == "__main__":
-    wanted = sys.argv[1:] or list(SECTIONS)
-    if unknown := set(wanted) - set(SECTIONS):
-        sys.exit(f"unknown section {', '.join(sorted(unknown))}; known: {', '.join(SECTIONS)}")
-    for name in wanted:
-        SECTIONS[name]()
-    if FAILED:
-        sys.exit(f"claims that do not hold: {', '.join(FAILED)}")
+    main(globals(), FAILED)

@@ -20,6 +20,7 @@ import time
 import cvxpy as cp
 import numpy as np
 import ot
+from _sections import main
 
 import swref
 
@@ -127,11 +128,5 @@ def section_dimensions():
             print(f"  d = {d:3}, p = {p:<3}: {cells[0]} | {cells[1]}")
 
 
-SECTIONS = {name.removeprefix("section_"): f for name, f in list(globals().items()) if name.startswith("section_")}
-
 if __name__ == "__main__":
-    wanted = sys.argv[1:] or list(SECTIONS)
-    if unknown := set(wanted) - set(SECTIONS):
-        sys.exit(f"unknown section {', '.join(sorted(unknown))}; known: {', '.join(SECTIONS)}")
-    for name in wanted:
-        SECTIONS[name]()
+    main(globals())

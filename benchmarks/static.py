@@ -25,6 +25,7 @@ import time
 import cvxpy as cp
 import numpy as np
 import ot
+from _sections import main
 
 import swref
 
@@ -193,11 +194,5 @@ def section_import():
     print(f"warm import swref: median {np.median(times):.2f} s; heavy modules it imports: {heavy}")
 
 
-SECTIONS = {name.removeprefix("section_"): f for name, f in list(globals().items()) if name.startswith("section_")}
-
 if __name__ == "__main__":
-    wanted = sys.argv[1:] or list(SECTIONS)
-    if unknown := set(wanted) - set(SECTIONS):
-        sys.exit(f"unknown section {', '.join(sorted(unknown))}; known: {', '.join(SECTIONS)}")
-    for name in wanted:
-        SECTIONS[name]()
+    main(globals())

@@ -276,7 +276,7 @@ def mmd():
             "along": energies(flows, lengths, "length"),
             "length": [flow.length[-1] for flow in flows],
             "final": [flow.energy[-1] for flow in flows],
-            "residual": [abs(flow.residual[-1]) / (flow.energy[0] - flow.energy[-1]) for flow in flows],
+            "residual": [flow.relative_residual for flow in flows],
             "spectra": races[0].spectra(name),  # singular values of force and velocity
             "account": mmd.account(gauge, tols),  # to mmd.HORIZON: |residual| / decrease, steps, forces, last energy
         }
@@ -336,8 +336,7 @@ def _account(problem, gauge, tols, **options):
     rows = []
     for tol in tols:
         flow = swref.flow(problem.energy, problem.start, gauge, tol=tol, **options)
-        share = abs(flow.residual[-1]) / (flow.energy[0] - flow.energy[-1])
-        rows.append([share, len(flow.times) - 1, flow.rejected, flow.evaluations, flow.energy[-1]])
+        rows.append([flow.relative_residual, len(flow.times) - 1, flow.rejected, flow.evaluations, flow.energy[-1]])
     return rows
 
 
@@ -375,6 +374,8 @@ def interpolation_8():
 
 
 def _interpolation(name, experiment, n):
+    from swref import plotting
+
     panels = experiment(n)
     numbers = {
         pair: {
@@ -384,28 +385,12 @@ def _interpolation(name, experiment, n):
         for pair, panel in panels.items()
     }
     settings = {"n": n, "width": 0.15, "columns": ["lower", "upper", "oracle calls", "entries of the plan"]}
-    return Run(0, settings, numbers, {f"{name}.png": _density_rows(panels.values())})
-
-
-def _density_rows(panels):
-    """One row per pair and gauge, one column per time; the window moves with the mean."""
-    import matplotlib.pyplot as plt
-    from matplotlib.colors import LinearSegmentedColormap
-
-    from swref import plotting
-
-    rows = [(panel, gauge) for panel in panels for gauge in ("trace", "operator")]
-    fig, axes = plt.subplots(len(rows), 5, figsize=(7, 1.5 * len(rows)), sharex=True, sharey=True)
-    for row, (panel, gauge) in zip(axes, rows, strict=True):
-        ramp = LinearSegmentedColormap.from_list(gauge, ["white", plotting.gauge_color(gauge)])
-        levels = np.linspace(0.02, 1, 8) * panel.densities[gauge].max()
-        for ax, rho in zip(row, panel.densities[gauge], strict=True):
-            ax.contourf(*panel.axes, rho.T, levels, cmap=ramp)
-            ax.set(xticks=[], yticks=[], xlim=(-2, 2), ylim=(-2, 2), aspect="equal")
-        row[0].set_ylabel(plotting.gauge_label(gauge))
-    for ax, t in zip(axes[-1], panel.times, strict=True):
-        ax.set_xlabel(f"t = {t:g}")
-    return fig
+    rows = [
+        (panel.axes, panel.densities[gauge], plotting.gauge_color(gauge), plotting.gauge_label(gauge))
+        for panel in panels.values()
+        for gauge in ("trace", "operator")
+    ]
+    return Run(0, settings, numbers, {f"{name}.png": plotting.plot_film(rows, next(iter(panels.values())).times)})
 
 
 if __name__ == "__main__":

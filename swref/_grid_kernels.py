@@ -7,8 +7,8 @@ from numba import njit
 
 
 @njit(cache=True, error_model="numpy")
-def _extreme_eigenvalues(a11, a12, a22, a13, a23, a33):
-    """All three eigenvalues, ascending, of a symmetric matrix: the trigonometric solution of the cubic.
+def _eigenvalues(a11, a12, a22, a13, a23, a33):
+    """The eigenvalues, ascending, of a symmetric matrix: the trigonometric solution of the cubic.
 
     Absolute error: a few eps |A|, and about eps^(1/2) |A| where two eigenvalues meet.
     """
@@ -48,7 +48,7 @@ def _eigenvector(a11, a12, a22, a13, a23, a33, lam):
 @njit(cache=True, error_model="numpy")
 def psd_part(a11, a12, a22, a13, a23, a33):
     """The positive semidefinite matrix nearest to a symmetric 3 x 3 one. One eigenpair is enough."""
-    bottom, middle, top = _extreme_eigenvalues(a11, a12, a22, a13, a23, a33)
+    bottom, middle, top = _eigenvalues(a11, a12, a22, a13, a23, a33)
     if bottom >= 0:
         return a11, a12, a22, a13, a23, a33
     if top <= 0:

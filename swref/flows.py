@@ -51,9 +51,15 @@ class FlowResult(Report):
     evaluations: int  # of the force
     next_step: float  # where a resumed run begins
 
-    def _rows(self):
+    @property
+    def relative_residual(self):
+        """|residual| / (E(0) - E(t)) at the last time; NaN when no energy was lost."""
         fall = self.energy[0] - self.energy[-1]
-        share = f" ({abs(self.residual[-1]) / fall:.1e} of the decrease)" if fall > 0 else ""
+        return float(abs(self.residual[-1]) / fall) if fall > 0 else np.nan
+
+    def _rows(self):
+        share = self.relative_residual
+        share = "" if np.isnan(share) else f" ({share:.1e} of the decrease)"
         return {
             "gauge": self.gauge,
             "particles": f"{self.final.shape[0]} in dimension {self.final.shape[1]}",

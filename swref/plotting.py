@@ -6,6 +6,7 @@ Colour means the gauge, on every page; clouds are grey. ``style()`` once per not
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.collections import LineCollection
+from matplotlib.colors import LinearSegmentedColormap
 from scipy.sparse import coo_array
 
 from ._validation import as_array, as_psd
@@ -63,6 +64,30 @@ def gauge_label(gauge):
 def gauge_look(gauge):
     """Keyword arguments for a line of this gauge: its colour, and its label for the legend."""
     return {"color": gauge_color(gauge), "label": gauge_label(gauge)}
+
+
+def ramp(color):
+    """A colour map from white to ``color``, for densities."""
+    return LinearSegmentedColormap.from_list("ramp", ["white", color])
+
+
+def plot_film(rows, times, half_width=2):
+    """Densities in a grid of pictures, a column per time; returns the figure.
+
+    ``rows``: (nodes, densities, color, label) each, ``nodes`` the two axes of a grid, ``densities`` (times, nx, ny);
+    shades run up to the maximum of the row. The window is a square about 0.
+    """
+    rows, window = list(rows), (-half_width, half_width)
+    fig, grid = plt.subplots(len(rows), len(times), figsize=(7, 1.45 * len(rows)), sharex=True, sharey=True)
+    for line, (nodes, densities, color, label) in zip(grid, rows, strict=True):
+        levels = np.linspace(0.03, 1, 9) * np.max(densities)
+        for ax, rho in zip(line, densities, strict=True):
+            ax.contourf(*nodes, rho.T, levels, cmap=ramp(color))
+            ax.set(xticks=[], yticks=[], xlim=window, ylim=window, aspect="equal")
+        line[0].set_ylabel(label)
+    for ax, t in zip(grid[-1], times, strict=True):
+        ax.set_xlabel(f"t = {t:g}")
+    return fig
 
 
 def _as_gauge(gauge):

@@ -526,3 +526,12 @@ def test_a_result_shows_what_matters():
     page = result._repr_html_()
     assert "<polyline" in page
     assert "Trace()" in page
+
+
+def test_the_relative_residual_is_the_share_of_the_decrease():
+    result = flow(quadratic(1.0), cloud(4, 2), TRACE, t_end=1, tol=1e-2)
+    assert result.relative_residual == pytest.approx(abs(result.residual[-1]) / (result.energy[0] - result.energy[-1]))
+    assert f"({result.relative_residual:.1e} of the decrease)" in repr(result)
+    resting = flow(quadratic(1.0), np.zeros((4, 2)), TRACE, t_end=1)
+    assert np.isnan(resting.relative_residual)
+    assert "of the decrease" not in repr(resting)

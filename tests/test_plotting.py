@@ -149,3 +149,18 @@ def test_exponents_are_spaced_by_their_inverse_and_coloured(ax):
     assert [tick.get_text() for tick in ax.get_xticklabels()] == ["1", "4", "∞"]
     colors = [matplotlib.colors.to_hex(color) for color in ax.collections[0].get_facecolors()]
     assert colors == [plotting.gauge_color(p) for p in (1, 4, np.inf)]
+
+
+def test_a_film_has_a_row_per_density_and_shades_up_to_the_maximum_of_the_row():
+    x, y = np.linspace(-1, 1, 7), np.linspace(-1, 1, 5)
+    bump = np.exp(-(x[:, None] ** 2) - y**2)
+    rows = [((x, y), [bump, 2 * bump, 3 * bump], "red", "first"), ((x, y), [bump] * 3, "blue", "second")]
+    grid = np.reshape(plotting.plot_film(rows, [0, 0.5, 1], half_width=1.5).axes, (2, 3))
+    assert [row[0].get_ylabel() for row in grid] == ["first", "second"]
+    assert [ax.get_xlabel() for ax in grid[-1]] == ["t = 0", "t = 0.5", "t = 1"]
+    for line, most in zip(grid, (3, 1), strict=True):
+        for ax in line:
+            (shades,) = ax.collections
+            assert shades.levels[[0, -1]] == pytest.approx([0.03 * most, most])
+            assert (ax.get_xlim(), ax.get_ylim()) == ((-1.5, 1.5), (-1.5, 1.5))
+    assert plotting.ramp("red")([0.0, 1.0]) == pytest.approx(np.array([[1, 1, 1, 1], [1, 0, 0, 1]]))

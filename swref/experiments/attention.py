@@ -24,9 +24,7 @@ QUICK = {"heads": 40, "sequences": 16, "horizon": 0.4, "steps": 0}  # options of
 TOL, CUTOFF = 1e-2, 1e-3  # of ``flow``
 LOOP = {1: (960, 7.5), np.inf: (480, 6.75)}  # the paper's loop: steps, and nominal end in intrinsic time
 CAP = 0.45 / np.sqrt(200)  # longest step of that loop in L2(mu)
-STEPS = {
-    p: largest / 2 ** np.arange(9) for p, largest in ((1, 2.56), (np.inf, 0.064))
-}  # lengths that ``descents`` tries
+STEPS = {1: 2.56 / 2 ** np.arange(9), np.inf: 0.064 / 2 ** np.arange(9)}  # lengths that ``descents`` tries
 
 
 @dataclass(frozen=True)

@@ -77,6 +77,5 @@ def account(gauge, tols, **options):
     rows = []
     for tol in tols:
         result = figure_5({"flow": gauge}, tol=tol, snapshots=2, **options).flows["flow"]
-        share = abs(result.residual[-1]) / (result.energy[0] - result.energy[-1])
-        rows.append((share, len(result.times) - 1, result.evaluations, result.energy[-1]))
+        rows.append((result.relative_residual, len(result.times) - 1, result.evaluations, result.energy[-1]))
     return np.array(rows)

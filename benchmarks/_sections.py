@@ -1,0 +1,19 @@
+"""The command line that every benchmark shares."""
+
+import sys
+
+
+def main(namespace, failed=()):
+    """Run the functions ``section_<name>`` of a script whose names are on the command line, or all of them.
+
+    Exits with an error for an unknown name, or when ``failed``, names collected meanwhile, is not empty.
+    """
+    sections = {name.removeprefix("section_"): f for name, f in namespace.items() if name.startswith("section_")}
+    wanted = sys.argv[1:] or list(sections)
+    if unknown := set(wanted) - set(sections):
+        sys.exit(f"unknown section {', '.join(sorted(unknown))}; known: {', '.join(sections)}")
+    for name in wanted:
+        print(name)
+        sections[name]()
+    if failed:
+        sys.exit(f"claims that do not hold: {', '.join(failed)}")
