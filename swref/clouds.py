@@ -11,7 +11,7 @@ import scipy.sparse as sp
 from scipy.spatial.distance import cdist
 
 from ._results import Result, finish, reporter, scaled_back
-from ._validation import EPS, as_array, as_weights, check_count, check_dimension, check_positive
+from ._validation import EPS, as_array, as_weights, check_dimension, check_positive
 from .gauges import get_gauge
 from .maxmin import solve
 from .measures import centred, common_frame, displacement_moment, second_moment
@@ -33,7 +33,7 @@ class TransportResult(Result):
         return _plan_svg(x, y, self.plan) if x.shape[1] == 2 else ""
 
 
-def transport(x, y, gauge, a=None, b=None, *, tol=1e-6, max_iter=1000, strict=True, progress=False, callback=None):
+def transport(x, y, gauge, a=None, b=None, *, tol=1e-6, max_iter=None, strict=True, progress=False, callback=None):
     """W_gamma(mu, nu)^2 = min_pi gamma(sum_ij pi_ij (y_j - x_i)(y_j - x_i)^T), certified.  [Def. 3.1, Thm 3.3]
 
     x (n, d), y (m, d): the points; a (n,), b (m,): their weights, nonnegative with sum one (None: equal). Points of
@@ -42,6 +42,7 @@ def transport(x, y, gauge, a=None, b=None, *, tol=1e-6, max_iter=1000, strict=Tr
     Converged when U - L <= tol U + 4 eps gamma(I) R^2, where R is the largest coordinate of the centred clouds: the
     second term is rounding, and matters for clouds that nearly coincide. Both bounds hold whatever the status: L is
     the value of feasible dual potentials for one Q in K, U the gauge of the returned plan's moment.
+    At most ``max_iter`` transport problems are solved; None: 1000, or d (d + 1) if that is more.
     ``progress=True`` shows a bar; ``callback(lower, upper)`` is called after each oracle call, in squared units.
 
     Raises NotConverged (with ``.result``) when the tolerance is missed, unless ``strict=False``; also after Ctrl-C.
@@ -53,7 +54,7 @@ def transport(x, y, gauge, a=None, b=None, *, tol=1e-6, max_iter=1000, strict=Tr
     a, b = as_weights("a", a, len(x)), as_weights("b", b, len(y))
     gauge, d = get_gauge(gauge), x.shape[1]
     check_dimension(gauge, d)
-    tol, max_iter = check_positive("tol", tol), check_count("max_iter", max_iter)
+    tol = check_positive("tol", tol)
 
     used = a > 0, b > 0
     (i,), (j,) = np.nonzero(used[0]), np.nonzero(used[1])

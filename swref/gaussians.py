@@ -52,7 +52,7 @@ class GaussianResult(Result):
         return (1 - t) * m0 + t * m1, factor @ factor.T
 
 
-def gaussian_transport(m0, S0, m1, S1, gauge, *, tol=1e-8, max_iter=1000, strict=True):
+def gaussian_transport(m0, S0, m1, S1, gauge, *, tol=1e-8, max_iter=None, strict=True):
     """W_gamma^2 = min_K gamma(D D^T + S0 + S1 - K - K^T) over [[S0, K], [K^T, S1]] >= 0, D = m1 - m0.  [Prop. 3.4]
 
     m0, m1 (d,): means; S0, S1 (d, d): covariances, singular ones and zero included. ``gauge``: a name or a
@@ -65,6 +65,7 @@ def gaussian_transport(m0, S0, m1, S1, gauge, *, tol=1e-8, max_iter=1000, strict
     nearly coincide. Both bounds hold to it whatever the status: L is the closed form
     <Q, D D^T + S0 + S1> - 2 |S1^(1/2) Q S0^(1/2)|_* at one Q in K, U the gauge of the moment of the returned coupling.
 
+    At most ``max_iter`` oracle calls; None: 1000, or d (d + 1) if that is more.
     Raises NotConverged (with ``.result``) when the tolerance is missed, unless ``strict=False``.
     Raises ValueError for malformed means, covariances or gauge, GaugeError for a gauge that is not convex.
     """
@@ -74,7 +75,7 @@ def gaussian_transport(m0, S0, m1, S1, gauge, *, tol=1e-8, max_iter=1000, strict
     F0, F1 = _factor("S0", as_psd("S0", S0, d)), _factor("S1", as_psd("S1", S1, d))
     gauge = get_gauge(gauge)
     check_dimension(gauge, d)
-    tol, max_iter = check_positive("tol", tol), check_count("max_iter", max_iter)
+    tol = check_positive("tol", tol)
 
     with np.errstate(over="ignore"):
         shift = as_array("m1 - m0", m1 - m0, 1)
@@ -97,7 +98,7 @@ def moment_lower_bound(x, y, gauge, a=None, b=None, *, tol=1e-8):
     scale, x, y = common_frame(x[a > 0], y[b > 0])
     (x, m0), (y, m1) = centred(x, a[a > 0]), centred(y, b[b > 0])
     F0, F1 = _cloud_factor(x, a[a > 0]), _cloud_factor(y, b[b > 0])
-    bound = _transport((m0, m1), m1 - m0, F0, F1, gauge, check_positive("tol", tol), 1000).lower_bound
+    bound = _transport((m0, m1), m1 - m0, F0, F1, gauge, check_positive("tol", tol)).lower_bound
     with np.errstate(over="ignore", under="ignore"):
         return float(bound * scale * scale)
 
@@ -126,7 +127,7 @@ class GaussianOracle:
         return float(((Q @ steps) * steps).sum()), steps @ steps.T, (U[:, :k] @ Vt[:k], U[:, k:])
 
 
-def _transport(means, shift, F0, F1, gauge, tol, max_iter):
+def _transport(means, shift, F0, F1, gauge, tol, max_iter=None):
     """The ``GaussianResult`` between N(means[0], F0 F0^T) and N(means[1], F1 F1^T), means[1] - means[0] = shift."""
     # Entries of order one, and a power of two, so that scaling rounds nothing.
     size = unit_scale(*(part for part in (shift, F0, F1) if part.size))[0]

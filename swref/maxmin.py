@@ -4,13 +4,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ._validation import symmetrize
+from ._validation import check_count, symmetrize
 from .gauges.base import Smoothed
 from .gauges.newton import barrier_newton, curvature_gram, soft_max
 
 # Chosen by oracle calls on random clouds, d = 2 to 20; the counts are printed by benchmarks/static.py.
-LOOSENESS = 0.5  # the queried Q is central to this fraction of the gap
-HULL_ACCURACY = 0.1  # a two-function gauge is replaced by the hull of its supports, to this fraction of the gap
+LOOSENESS = 0.5  # the queried Q is central to this part of the gap, or a tenth of that while the atoms predict well
+ROUNDING = 1e-6  # gaps below it keep the full looseness: at kinks, rounding blurs the central Q by eps / mu
+HULL_ACCURACY = 0.2  # a two-function gauge is replaced by the hull of its supports, to this part of the accuracy asked
 TRUST_FLOOR, TRUST_FACTOR = 0.35, 0.7  # in-out stabilisation: least weight of the new query, and its rate of change
 PATIENCE = 60  # plus dim K: oracle calls in which the gap must fall by a tenth, or the status is "stalled"
 
@@ -37,33 +38,40 @@ class Solution:
     history: np.ndarray  # (oracle calls, 2): the bounds after each call
 
 
-def solve(oracle, gauge, *, tol, max_iter, slack=0.0, report=None):
+def solve(oracle, gauge, *, tol, max_iter=None, slack=0.0, report=None):
     """Bracket max_{Q in K} W_Q^2 = min_pi gamma(moment(pi)) until U - L <= tol U + slack.
 
     ``oracle.evaluate(Q)`` returns (value, moment, handle): a lower bound of the minimum over plans of <Q, moment>
     (exact up to rounding), the (d, d) moment of a minimizing plan, and whatever the caller needs to rebuild that plan.
-    ``oracle.dimension`` is d. ``report(lower, upper)`` is called after each oracle call. KeyboardInterrupt ends the
-    loop with status "interrupted" and the bounds reached.
+    ``oracle.dimension`` is d. At most ``max_iter`` oracle calls; None: 1000, or d (d + 1), twice the dimension of K,
+    if that is more. ``report(lower, upper)`` is called after each. KeyboardInterrupt ends the loop with status
+    "interrupted" and the bounds reached.
 
     Every moment seen is an atom. The master problem min_lambda gamma(sum_k lambda_k moment_k) gives the upper bound;
     its dual solution Q is the next query. The master is solved loosely, to a fraction of the current gap, and its
-    *central* Q is queried: exact solutions sit at corners, where the next cut is shallow and progress stalls. When a
+    *central* Q is queried: exact solutions sit at corners, where the next cut is shallow and progress stalls. Where the
+    atoms had predicted the oracle's value well, only the looseness is in the way, and the fraction shrinks. When a
     query disappoints, the next ones move towards the best Q so far (in-out stabilisation).
     """
-    master = _Master(gauge, oracle.dimension)
+    d = oracle.dimension
+    max_iter = max(1000, d * (d + 1)) if max_iter is None else check_count("max_iter", max_iter)
+    master = _Master(gauge, d)
     query = master.start()
     lower, metric, lower_handle = -np.inf, None, None
-    history, status, trust = [], "max_iter", 1.0
-    patience = PATIENCE + oracle.dimension * (oracle.dimension + 1) // 2
+    history, status, trust, looseness = [], "max_iter", 1.0, LOOSENESS
+    patience = PATIENCE + d * (d + 1) // 2
     try:
         for _ in range(max_iter):
             value, moment, handle = oracle.evaluate(query)
+            if history:
+                surprise = max(master.predict(query) - value, ROUNDING * master.upper / 10)
+                looseness = LOOSENESS * np.clip(10 * surprise / (master.upper - lower), 0.1, 1)
             better = value > lower
             if better:
                 lower, metric, lower_handle = max(value, 0.0), query, handle
             master.add(symmetrize(moment), handle)
             if not master.upper <= lower + tol * master.upper + slack:
-                central = master.solve(master.upper - lower)
+                central = master.solve(looseness * (master.upper - lower))
             gap = master.upper - lower
             history.append((lower, master.upper))
             if report is not None:
@@ -106,30 +114,41 @@ class _Master:
         self.weights = np.append(self.weights, 0.0) if len(self.weights) else np.ones(1)
         self._record(np.eye(len(self.weights))[-1])
 
+    def predict(self, Q):
+        """min_k <Q, moment_k>: what the atoms know of the oracle's value at Q, from above."""
+        return np.tensordot(self.moments, Q).min()
+
     def _record(self, weights):
         bound = self.gauge.value(np.tensordot(weights, self.moments, 1))
         if bound < self.upper:
             self.upper, self.best = bound, weights
 
-    def solve(self, gap):
-        """Move the weights to the central point for this gap; returns its metric Q, an element of K."""
-        scale, accuracy = self.upper, max(gap / self.upper, 1e-13)
+    def solve(self, accuracy):
+        """Move the weights to a central point within ``accuracy`` of the optimum; returns its metric Q, in K."""
+        scale, accuracy = self.upper, max(accuracy / self.upper, 1e-13)
         moments = self.moments / scale
         flat = moments.reshape(len(moments), -1)
 
-        def objective(weights):  # last called at the weights that barrier_newton returns
-            self.mixture = (weights @ flat).reshape(moments.shape[1:])
-            self.smoothed = smoothed = self.model.smoothed(self.mixture, mu)
+        def at(weights):  # the newest atom's trials and Newton's first and last points come twice
+            key = weights.tobytes()
+            if key not in seen:
+                mixture = (weights @ flat).reshape(moments.shape[1:])
+                seen[key] = mixture, self.model.smoothed(mixture, mu)
+            return seen[key]
+
+        def objective(weights):
+            smoothed = at(weights)[1]
             return smoothed.value, lambda: (flat @ smoothed.Q.ravel(), smoothed.gram(moments))
 
         while True:
-            mu = LOOSENESS * accuracy / (len(moments) + self.model.complexity)
+            mu, seen = accuracy / (len(moments) + self.model.complexity), {}
             self.weights = _admit_newest(objective, self.weights, mu)
             self.weights, _ = barrier_newton(objective, self.weights, mu, simplex=True)
-            if not self.model.refine(self.mixture, HULL_ACCURACY * accuracy):
+            mixture, smoothed = at(self.weights)
+            if not self.model.refine(mixture, HULL_ACCURACY * accuracy):
                 break
         self._record(self.weights)
-        return self.smoothed.Q
+        return smoothed.Q
 
 
 class _Barrier:

@@ -94,6 +94,13 @@ def test_zero_moments_are_at_distance_zero():
     assert (solution.lower, solution.upper, solution.status) == (0.0, 0.0, "converged")
 
 
+def test_where_the_atoms_predict_well_a_call_gains_a_digit():
+    """With one moment nothing is left to learn: only the looseness of the master separates the bounds."""
+    solution = solve(FiniteOracle(moments(1, 10)), OPERATOR, tol=1e-8)
+    assert solution.status == "converged"
+    assert len(solution.history) <= 9
+
+
 def test_an_oracle_that_never_improves_is_reported_as_stalled():
     class Stubborn(FiniteOracle):
         def evaluate(self, Q):

@@ -6,8 +6,8 @@ import numpy as np
 from scipy.optimize import brentq
 
 from .._validation import EPS, as_psd, as_symmetric, psd_eigh
-from .base import Gauge, GaugeError, SmoothedPhi, SpectralGauge
-from .newton import soft_max
+from .base import Gauge, GaugeError, Smoothed, SmoothedPhi, SpectralGauge
+from .newton import curvature_gram, soft_max
 from .registry import register_gauge
 
 
@@ -77,6 +77,14 @@ class Schatten(SpectralGauge):
 
     def _descent(self, g, weights):
         return -g if self.p == 1 else super()._descent(g, weights)
+
+    def _smoothed(self, S, mu):
+        if self.p != 2:
+            return super()._smoothed(S, mu)
+        S = S + mu * np.eye(len(S))  # as in _smoothed_phi, but the Frobenius norm needs no eigenvalues
+        norm = np.linalg.norm(S)
+        Q, curvature = S / norm, np.full(S.size, 1 / norm)
+        return Smoothed(norm, Q, lambda T: curvature_gram(T.reshape(len(T), -1), curvature, Q.ravel()))
 
     def _smoothed_phi(self, lam, mu):
         d = len(lam)
