@@ -5,6 +5,7 @@ K is the largest set of PSD matrices with support function gamma: K = {Q PSD : g
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -134,6 +135,9 @@ class Gauge(ABC):
         """``Smoothed`` at S, or None when only ``value`` and ``support`` are known."""
 
 
+_pairs = cache(np.triu_indices)
+
+
 def _principal_axes(X):
     """(W, s): right singular vectors (d, r) and singular values (r,) of X (n, d), those above max(n, d) eps s[0]."""
     R = np.linalg.qr(X, mode="r") if len(X) > X.shape[1] else X
@@ -205,9 +209,8 @@ class SpectralGauge(Gauge):
 
         def gram(T):
             T = U.T @ T @ U
-            root = np.sqrt(phi.divided)
-            root.flat[:: len(root) + 1] = 0
-            flat = (T * root).reshape(len(T), -1)
+            i, j = _pairs(len(lam), 1)
+            flat = T[:, i, j] * np.sqrt(2 * phi.divided[i, j])
             return curvature_gram(np.diagonal(T, axis1=1, axis2=2), phi.curvature, phi.axis) + flat @ flat.T
 
         return Smoothed(phi.value, (U * phi.q) @ U.T, gram)
