@@ -1,6 +1,6 @@
 """How good and how fast is ``swref.gaussian_transport``? Each section compares with a peer in the same run; CPU time.
 
-    python benchmarks/gaussian.py             # all sections, about two minutes
+    python benchmarks/gaussian.py             # all sections, about a minute
     python benchmarks/gaussian.py agreement   # one of: agreement, bures, speed, dimensions
 
 agreement   worst relative difference to the semidefinite program in CVXPY (Clarabel), 50 random problems

@@ -1,13 +1,13 @@
 """How fast is ``swref.transport``? Every line compares it with a peer in the same run, in CPU time of one thread.
 
-    python benchmarks/static.py            # all sections, about ten minutes
+    python benchmarks/static.py            # all sections, about a quarter of an hour
     python benchmarks/static.py conic      # one of: conic, emd, agreement, plugin, high, memory, import
 
 conic      the full-coupling conic program in CVXPY (Clarabel), n = 200, d = 2, the same clouds
 emd        in units of one ``ot.emd2`` on the same clouds with its cost matrix ready
 agreement  worst relative difference to CVXPY over random small problems and all gauges
 plugin     a gauge known by ``value`` and ``support`` only, against the built-in one
-high       d = 50 at gap 1e-4
+high       d = 50 at gap 1e-4, n = 200 and 2000: most of the time
 memory     peak resident memory at n = 2000
 import     seconds for a warm ``import swref``, and what it must not import
 """
@@ -164,7 +164,7 @@ def section_plugin():
 
 def section_high():
     print("d = 50, gap 1e-4")
-    for n, gauge in ((200, SCHATTEN_2), (200, OPERATOR)):
+    for n, gauge in ((200, SCHATTEN_2), (200, OPERATOR), (2000, SCHATTEN_2), (2000, OPERATOR)):
         x, y = clouds(n, 50, 0)
         floor, _ = median_seconds(lambda x=x, y=y: ot.emd2([], [], ot.dist(x, y), numItermax=10**8), 3)
         ours, result = median_seconds(lambda x=x, y=y, g=gauge: swref.transport(x, y, g, tol=1e-4), 1)

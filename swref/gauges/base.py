@@ -185,7 +185,7 @@ class SpectralGauge(Gauge):
 
     def _axes_multiplier(self, W, s):
         """p (r,) for singular values s (r,) > 0 out of d = len(W)."""
-        return self.multiplier_values(np.pad(s / s[0], (0, len(W) - len(s))))[: len(s)] if len(s) else s
+        return self.multiplier_values(np.append(s / s[0], np.zeros(len(W) - len(s))))[: len(s)] if len(s) else s
 
     def _descent(self, g, weights):
         root = np.sqrt(weights)[:, None]
@@ -193,8 +193,9 @@ class SpectralGauge(Gauge):
         u = g @ (W / s)
         # By rounding, column j of u contains eps s[i] / s[j] of each earlier column i. At p = inf, which amplifies
         # small directions, that would show: Gram-Schmidt removes it.
-        R = np.linalg.qr(root * u, mode="r")
-        u = np.linalg.solve(R.T, u.T).T * np.sign(np.diag(R))
+        if (s < 0.01 * s[:1]).any():
+            R = np.linalg.qr(root * u, mode="r")
+            u = np.linalg.solve(R.T, u.T).T * np.sign(np.diag(R))
         return -(u * (self._axes_multiplier(W, s) * s)) @ W.T
 
     def _smoothed_phi(self, lam, mu):
