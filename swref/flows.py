@@ -160,7 +160,7 @@ def flow(
     if status == "non-finite" or (strict and status not in ("finished", "stationary")):
         raise NotConverged(
             f"flow: {status} after {len(result.times) - 1} steps, at t = {run.t:.6g} of {t_end:.6g}"
-            f"{run.trouble and ': ' + run.trouble}; what was computed is in .result",
+            f"{run.trouble and ': ' + run.trouble}; the run is in .result",
             result,
         )
     return result

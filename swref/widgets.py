@@ -109,9 +109,11 @@ class Explore(anywidget.AnyWidget):
         def ball(q):
             t = np.linspace(0, 2 * np.pi, 200)
             u = np.stack([np.cos(t), np.sin(t)], axis=1)
-            return [curve(u / np.linalg.norm(u, q, axis=1)[:, None], fill=True), note(f"q = {q}")]
+            u /= np.linalg.norm(u, q, axis=1)[:, None]
+            return [curve(u, fill=True), note(f"q = {q}")]
 
-        Explore(ball, q=[1, 1.5, 2, 4, np.inf], start={"q": 2}, description="The unit ball of a norm.")
+        exponents = [1, 1.5, 2, 4, np.inf]
+        Explore(ball, q=exponents, start={"q": 2}, description="A ball.")
     """
 
     _esm = _ESM
