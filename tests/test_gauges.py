@@ -355,6 +355,17 @@ def test_smoothed_gauges(index, mu):
     assert np.linalg.eigvalsh(gram + gram.T)[0] >= -1e-9 * max(np.abs(gram).max(), 1)
 
 
+@pytest.mark.parametrize("mu", [1e-1, 1e-6])
+def test_the_smoothed_frobenius_norm_is_that_of_the_eigenvalues(mu):
+    gauge, S = get_gauge("schatten", p=2), np.diag([2.0, 1.0, 0.0])
+    T = np.random.default_rng(0).standard_normal((4, 3, 3))
+    T = T + T.transpose(0, 2, 1)
+    own, spectral = gauge._smoothed(S, mu), swref.SpectralGauge._smoothed(gauge, S, mu)
+    assert own.value == pytest.approx(spectral.value, rel=1e-14)
+    assert_allclose(own.Q, spectral.Q, rtol=1e-12, atol=1e-15)
+    assert_allclose(own.gram(T), spectral.gram(T), rtol=1e-9)
+
+
 def test_plugins_are_not_smoothed():
     from strategies import TwoFunctions, TwoSpectralFunctions
 
