@@ -1,6 +1,9 @@
-"""The command line that every benchmark shares."""
+"""The command line and the clock that benchmarks share."""
 
 import sys
+import time
+
+import numpy as np
 
 
 def main(namespace, failed=()):
@@ -17,3 +20,13 @@ def main(namespace, failed=()):
         sections[name]()
     if failed:
         sys.exit(f"claims that do not hold: {', '.join(failed)}")
+
+
+def median_seconds(call, repeats):
+    """(median CPU seconds, last result) of ``call()``."""
+    seconds = []
+    for _ in range(repeats):
+        start = time.process_time()
+        result = call()
+        seconds.append(time.process_time() - start)
+    return np.median(seconds), result

@@ -20,12 +20,11 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import resource
 import subprocess
 import sys
-import time
 
 import cvxpy as cp
 import numpy as np
 import ot
-from _sections import main
+from _sections import main, median_seconds
 
 import swref
 
@@ -51,15 +50,6 @@ def clouds(n, d, seed):
     rng = np.random.default_rng(seed)
     x, y = rng.standard_normal((n, d)), rng.standard_normal((n, d)) @ rng.standard_normal((d, d)) / np.sqrt(d)
     return x - x.mean(0), y - y.mean(0)
-
-
-def median_seconds(call, repeats):
-    seconds = []
-    for _ in range(repeats):
-        start = time.process_time()
-        result = call()
-        seconds.append(time.process_time() - start)
-    return np.median(seconds), result
 
 
 def conic_gauges(S, kind):

@@ -6,8 +6,7 @@ import numpy as np
 
 from .._validation import as_array, as_psd
 from .base import Gauge, Smoothed
-from .compose import mixed_gram
-from .newton import soft_max
+from .compose import smoothed_max, smoothed_sum
 from .registry import get_gauge, register_gauge
 
 
@@ -117,10 +116,7 @@ class BlockSum(_Blocks):
         return self._join(self._block_descents(g, weights)[0])
 
     def _smoothed(self, S, mu):
-        parts = self._smoothed_parts(S, mu)
-        if parts is None:
-            return None
-        return Smoothed(sum(p.value for p in parts), sum(p.Q for p in parts), lambda T: sum(p.gram(T) for p in parts))
+        return smoothed_sum(self._smoothed_parts(S, mu))
 
 
 @register_gauge("block-max")
@@ -154,13 +150,7 @@ class BlockMax(_Blocks):
         return self.scales**2 * norms.sum() / np.where(norms > 0, norms, np.inf)
 
     def _smoothed(self, S, mu):
-        parts = self._smoothed_parts(S, mu)
-        if parts is None:
-            return None
-        value, theta, curvature = soft_max(np.array([p.value for p in parts]), mu)
-        return Smoothed(
-            value, sum(t * p.Q for t, p in zip(theta, parts, strict=True)), mixed_gram(parts, theta, curvature)
-        )
+        return smoothed_max(self._smoothed_parts(S, mu), mu)
 
 
 def _parse_blocks(blocks):

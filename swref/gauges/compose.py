@@ -37,10 +37,7 @@ class Sum(_Combination):
         return sum(g.support(S) for g in self.parts)
 
     def _smoothed(self, S, mu):
-        parts = self._smoothed_parts(S, mu)
-        if parts is None:
-            return None
-        return Smoothed(sum(p.value for p in parts), sum(p.Q for p in parts), lambda T: sum(p.gram(T) for p in parts))
+        return smoothed_sum(self._smoothed_parts(S, mu))
 
 
 class Max(_Combination):
@@ -53,13 +50,7 @@ class Max(_Combination):
         return max(self.parts, key=lambda g: g.value(S)).support(S)
 
     def _smoothed(self, S, mu):
-        parts = self._smoothed_parts(S, mu)
-        if parts is None:
-            return None
-        value, theta, curvature = soft_max(np.array([p.value for p in parts]), mu)
-        return Smoothed(
-            value, sum(t * p.Q for t, p in zip(theta, parts, strict=True)), mixed_gram(parts, theta, curvature)
-        )
+        return smoothed_max(self._smoothed_parts(S, mu), mu)
 
 
 class Multiple(Gauge):
@@ -142,8 +133,18 @@ def maximum(*gauges):
     return Max(*gauges)
 
 
-def mixed_gram(parts, theta, curvature):
-    """Second derivative of a ``soft_max`` of the parts: sum_b theta_b D^2 gamma_b plus the curvature across b."""
+def smoothed_sum(parts):
+    """The ``Smoothed`` of a sum of gauges from those of its parts; None for None."""
+    if parts is None:
+        return None
+    return Smoothed(sum(p.value for p in parts), sum(p.Q for p in parts), lambda T: sum(p.gram(T) for p in parts))
+
+
+def smoothed_max(parts, mu):
+    """The ``Smoothed`` of a maximum of gauges: a ``soft_max`` of its parts'; None for None."""
+    if parts is None:
+        return None
+    value, theta, curvature = soft_max(np.array([p.value for p in parts]), mu)
 
     def gram(T):
         flat = T.reshape(len(T), -1)
@@ -151,4 +152,4 @@ def mixed_gram(parts, theta, curvature):
         across = curvature_gram(slopes, curvature, np.ones(len(parts)))
         return across + sum(t * p.gram(T) for t, p in zip(theta, parts, strict=True))
 
-    return gram
+    return Smoothed(value, sum(t * p.Q for t, p in zip(theta, parts, strict=True)), gram)
