@@ -13,7 +13,7 @@ from scipy.spatial.distance import cdist
 from ._results import Result, finish, reporter, scaled_back
 from ._validation import EPS, as_array, as_weights, check_dimension, check_positive
 from .gauges import get_gauge
-from .maxmin import solve
+from .maxmin import call_limit, solve
 from .measures import centred, common_frame, displacement_moment, second_moment
 
 
@@ -54,7 +54,7 @@ def transport(x, y, gauge, a=None, b=None, *, tol=1e-6, max_iter=None, strict=Tr
     a, b = as_weights("a", a, len(x)), as_weights("b", b, len(y))
     gauge, d = get_gauge(gauge), x.shape[1]
     check_dimension(gauge, d)
-    tol = check_positive("tol", tol)
+    tol, max_iter = check_positive("tol", tol), call_limit(max_iter, d)
 
     used = a > 0, b > 0
     (i,), (j,) = np.nonzero(used[0]), np.nonzero(used[1])

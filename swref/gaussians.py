@@ -11,7 +11,7 @@ import numpy as np
 from ._results import Result, finish, scaled_back
 from ._validation import EPS, as_array, as_psd, as_weights, check_count, check_dimension, check_positive, psd_eigh
 from .gauges import get_gauge
-from .maxmin import solve
+from .maxmin import call_limit, solve
 from .measures import centred, common_frame, unit_scale
 
 
@@ -75,7 +75,7 @@ def gaussian_transport(m0, S0, m1, S1, gauge, *, tol=1e-8, max_iter=None, strict
     F0, F1 = _factor("S0", as_psd("S0", S0, d)), _factor("S1", as_psd("S1", S1, d))
     gauge = get_gauge(gauge)
     check_dimension(gauge, d)
-    tol = check_positive("tol", tol)
+    tol, max_iter = check_positive("tol", tol), call_limit(max_iter, d)
 
     with np.errstate(over="ignore"):
         shift = as_array("m1 - m0", m1 - m0, 1)
@@ -98,7 +98,8 @@ def moment_lower_bound(x, y, gauge, a=None, b=None, *, tol=1e-8):
     scale, x, y = common_frame(x[a > 0], y[b > 0])
     (x, m0), (y, m1) = centred(x, a[a > 0]), centred(y, b[b > 0])
     F0, F1 = _cloud_factor(x, a[a > 0]), _cloud_factor(y, b[b > 0])
-    bound = _transport((m0, m1), m1 - m0, F0, F1, gauge, check_positive("tol", tol)).lower_bound
+    limit = call_limit(None, x.shape[1])
+    bound = _transport((m0, m1), m1 - m0, F0, F1, gauge, check_positive("tol", tol), limit).lower_bound
     with np.errstate(over="ignore", under="ignore"):
         return float(bound * scale * scale)
 
@@ -127,7 +128,7 @@ class GaussianOracle:
         return float(((Q @ steps) * steps).sum()), steps @ steps.T, (U[:, :k] @ Vt[:k], U[:, k:])
 
 
-def _transport(means, shift, F0, F1, gauge, tol, max_iter=None):
+def _transport(means, shift, F0, F1, gauge, tol, max_iter):
     """The ``GaussianResult`` between N(means[0], F0 F0^T) and N(means[1], F1 F1^T), means[1] - means[0] = shift."""
     # Entries of order one, and a power of two, so that scaling rounds nothing.
     size = unit_scale(*(part for part in (shift, F0, F1) if part.size))[0]

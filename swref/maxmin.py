@@ -8,9 +8,9 @@ from ._validation import check_count, symmetrize
 from .gauges.base import Smoothed
 from .gauges.newton import barrier_newton, curvature_gram, soft_max
 
-# Chosen by oracle calls on random clouds, d = 2 to 20; the counts are printed by benchmarks/static.py.
+# Chosen by oracle calls on random clouds and Gaussians, d = 2 to 30; benchmarks/static.py and gaussian.py print them.
 LOOSENESS = 0.5  # the queried Q is central to this part of the gap, or a tenth of that while the atoms predict well
-ROUNDING = 1e-6  # gaps below it keep the full looseness: at kinks, rounding blurs the central Q by eps / mu
+ROUNDING = 1e-6  # relative gaps below it keep the full looseness: at kinks, rounding blurs the central Q by eps / mu
 HULL_ACCURACY = 0.2  # a two-function gauge is replaced by the hull of its supports, to this part of the accuracy asked
 TRUST_FLOOR, TRUST_FACTOR = 0.35, 0.7  # in-out stabilisation: least weight of the new query, and its rate of change
 PATIENCE = 60  # plus dim K: oracle calls in which the gap must fall by a tenth, or the status is "stalled"
@@ -38,14 +38,18 @@ class Solution:
     history: np.ndarray  # (oracle calls, 2): the bounds after each call
 
 
-def solve(oracle, gauge, *, tol, max_iter=None, slack=0.0, report=None):
+def call_limit(max_iter, d):
+    """``max_iter``, a positive integer; for None 1000 or, if that is more, d (d + 1), twice the dimension of K."""
+    return max(1000, d * (d + 1)) if max_iter is None else check_count("max_iter", max_iter)
+
+
+def solve(oracle, gauge, *, tol, max_iter, slack=0.0, report=None):
     """Bracket max_{Q in K} W_Q^2 = min_pi gamma(moment(pi)) until U - L <= tol U + slack.
 
     ``oracle.evaluate(Q)`` returns (value, moment, handle): a lower bound of the minimum over plans of <Q, moment>
     (exact up to rounding), the (d, d) moment of a minimizing plan, and whatever the caller needs to rebuild that plan.
-    ``oracle.dimension`` is d. At most ``max_iter`` oracle calls; None: 1000, or d (d + 1), twice the dimension of K,
-    if that is more. ``report(lower, upper)`` is called after each. KeyboardInterrupt ends the loop with status
-    "interrupted" and the bounds reached.
+    ``oracle.dimension`` is d. ``report(lower, upper)`` is called after each oracle call. KeyboardInterrupt ends the
+    loop with status "interrupted" and the bounds reached.
 
     Every moment seen is an atom. The master problem min_lambda gamma(sum_k lambda_k moment_k) gives the upper bound;
     its dual solution Q is the next query. The master is solved loosely, to a fraction of the current gap, and its
@@ -54,7 +58,6 @@ def solve(oracle, gauge, *, tol, max_iter=None, slack=0.0, report=None):
     query disappoints, the next ones move towards the best Q so far (in-out stabilisation).
     """
     d = oracle.dimension
-    max_iter = max(1000, d * (d + 1)) if max_iter is None else check_count("max_iter", max_iter)
     master = _Master(gauge, d)
     query = master.start()
     lower, metric, lower_handle = -np.inf, None, None
@@ -64,8 +67,8 @@ def solve(oracle, gauge, *, tol, max_iter=None, slack=0.0, report=None):
         for _ in range(max_iter):
             value, moment, handle = oracle.evaluate(query)
             if history:
-                surprise = max(master.predict(query) - value, ROUNDING * master.upper / 10)
-                looseness = LOOSENESS * np.clip(10 * surprise / (master.upper - lower), 0.1, 1)
+                surprise = max(10 * (master.predict(query) - value), ROUNDING * master.upper)
+                looseness = LOOSENESS * np.clip(surprise / (master.upper - lower), 0.1, 1)
             better = value > lower
             if better:
                 lower, metric, lower_handle = max(value, 0.0), query, handle

@@ -9,7 +9,7 @@ from scipy.optimize import linprog
 from strategies import TwoFunctions
 
 import swref
-from swref.maxmin import solve
+from swref.maxmin import call_limit, solve
 
 OPERATOR, FROBENIUS = swref.get_gauge("operator"), swref.get_gauge("schatten", p=2)
 
@@ -96,9 +96,14 @@ def test_zero_moments_are_at_distance_zero():
 
 def test_where_the_atoms_predict_well_a_call_gains_a_digit():
     """With one moment nothing is left to learn: only the looseness of the master separates the bounds."""
-    solution = solve(FiniteOracle(moments(1, 10)), OPERATOR, tol=1e-8)
+    solution = solve(FiniteOracle(moments(1, 10)), OPERATOR, tol=1e-8, max_iter=50)
     assert solution.status == "converged"
     assert len(solution.history) <= 9
+
+
+def test_the_limit_of_calls_grows_with_the_dimension_of_the_set_of_metrics():
+    assert [call_limit(None, d) for d in (1, 31, 32, 50)] == [1000, 1000, 32 * 33, 50 * 51]
+    assert call_limit(7, 50) == 7
 
 
 def test_an_oracle_that_never_improves_is_reported_as_stalled():

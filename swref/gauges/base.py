@@ -192,7 +192,7 @@ class SpectralGauge(Gauge):
         W, s = _principal_axes(root * g)
         u = g @ (W / s)
         # By rounding, column j of u contains eps s[i] / s[j] of each earlier column i. At p = inf, which amplifies
-        # small directions, that would show: Gram-Schmidt removes it.
+        # small directions, that would show: Gram-Schmidt removes it. Up to a ratio of 100 it is rounding anyway.
         if (s < 0.01 * s[:1]).any():
             R = np.linalg.qr(root * u, mode="r")
             u = np.linalg.solve(R.T, u.T).T * np.sign(np.diag(R))
