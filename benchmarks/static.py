@@ -1,14 +1,14 @@
 """How fast is ``swref.transport``? Every line compares it with a peer in the same run, in CPU time of one thread.
 
-    python benchmarks/static.py            # all sections, about a quarter of an hour
-    python benchmarks/static.py conic      # one of: conic, emd, agreement, plugin, high, memory, import
+    python benchmarks/static.py            # all sections, about ten minutes
+    python benchmarks/static.py conic      # one of: memory, conic, emd, agreement, plugin, high, import
 
+memory     peak resident memory at n = 2000
 conic      the full-coupling conic program in CVXPY (Clarabel), n = 200, d = 2, the same clouds
 emd        in units of one ``ot.emd2`` on the same clouds with its cost matrix ready
 agreement  worst relative difference to CVXPY over random small problems and all gauges
 plugin     a gauge known by ``value`` and ``support`` only, against the built-in one
 high       d = 50 at gap 1e-4, n = 200 and 2000: most of the time
-memory     peak resident memory at n = 2000
 import     seconds for a warm ``import swref``, and what it must not import
 """
 
@@ -77,6 +77,17 @@ def conic_program(x, y, kind):
     problem = cp.Problem(cp.Minimize(conic_gauges(S, kind)), constraints)
     problem.solve(solver=cp.CLARABEL)
     return problem.value
+
+
+def section_memory():  # the first section: a process does not forget its peak
+    x, y = clouds(2000, 2, 0)
+    C = ot.dist(x, y)
+    uniform = np.full(len(x), 1 / len(x))
+    ot.emd(uniform, uniform, C, numItermax=10**8)
+    peer = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    result = swref.transport(x, y, OPERATOR)
+    ours = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"n = 2000, d = 2, operator: peak {ours:.0f} MiB, one ot.emd {peer:.0f} MiB; plan {result.plan.nnz} entries")
 
 
 def section_conic():
@@ -162,17 +173,6 @@ def section_high():
             f"  n = {n}, {gauge}: {ours:.1f} s, {result.iterations} calls, gap {result.relative_gap:.1e}; "
             f"one emd2 {floor * 1e3:.0f} ms"
         )
-
-
-def section_memory():
-    x, y = clouds(2000, 2, 0)
-    C = ot.dist(x, y)
-    uniform = np.full(len(x), 1 / len(x))
-    ot.emd(uniform, uniform, C, numItermax=10**8)
-    peer = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    result = swref.transport(x, y, OPERATOR)
-    ours = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"n = 2000, d = 2, operator: peak {ours:.0f} MiB, one ot.emd {peer:.0f} MiB; plan {result.plan.nnz} entries")
 
 
 def section_import():
