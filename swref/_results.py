@@ -6,7 +6,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ._certificate import CrossedBounds
 from .maxmin import NotConverged
+
+TINY, LARGEST = np.finfo(float).tiny, np.finfo(float).max
 
 
 class Report:
@@ -30,9 +33,11 @@ class Report:
 class Result(Report):
     """A certified squared distance: lower_bound <= W^2 <= upper_bound, whatever the status.
 
-    ``distance`` is the square root of the upper bound, computed so that it survives when its square under- or
-    overflows. ``moment`` (d, d) is the second moment of the displacement whose gauge is the upper bound; ``metric``
-    (d, d) the Q* in K that gives the lower one. ``history`` (iterations, 2) holds the bounds after each oracle call.
+    Rounding is included: the bounds are true in real arithmetic for the floats given. ``distance`` is the square root
+    of the upper bound, computed so that it survives when its square under- or overflows. ``moment`` (d, d) is the second
+    moment of the displacement whose gauge is the upper bound; ``metric`` (d, d) the Q* in K that gives the lower one.
+    ``history`` (iterations, 2) holds the bounds that the solver saw after each oracle call, before rounding was
+    accounted for.
     """
 
     distance: float
@@ -41,7 +46,7 @@ class Result(Report):
     relative_gap: float  # (U - L)/U, and 0 when U = 0
     moment: np.ndarray = field(repr=False)
     metric: np.ndarray = field(repr=False)
-    status: str  # "converged", "max_iter", "stalled", "interrupted"
+    status: str  # "converged", "max_iter", "stalled", "interrupted", "rounding"
     iterations: int
     history: np.ndarray = field(repr=False)
 
@@ -62,30 +67,46 @@ class Result(Report):
         }
 
 
-def scaled_back(solution, scale, upper=None, moment=None):
-    """The ``Result`` fields for a problem solved in units of ``scale``; exact zeros stay zero, nothing becomes NaN."""
-    upper = solution.upper if upper is None else upper
-    lower = min(max(solution.lower, 0.0), upper)
+def scaled_back(solution, scale, *, moment, metric, lower, upper, status):
+    """The ``Result`` fields for a problem solved in units of ``scale``; exact zeros stay zero.
+
+    ``lower`` <= ``upper`` are certified and stay so: what the range of float64 rounds is rounded outwards.
+    """
+    if lower > upper:
+        raise CrossedBounds(f"lower bound {lower!r} above upper bound {upper!r}: an error in swref, or no gauge")
     with np.errstate(over="ignore", under="ignore"):
         return {
             "distance": float(np.sqrt(upper)) * scale,
-            "lower_bound": float(lower) * scale * scale,
-            "upper_bound": float(upper) * scale * scale,
+            "lower_bound": _outwards(lower, scale, 0.0),
+            "upper_bound": _outwards(upper, scale, np.inf),
             "relative_gap": float((upper - lower) / upper) if upper > 0 else 0.0,
             "moment": moment * scale * scale,
-            "metric": np.array(solution.metric),
-            "status": solution.status,
+            "metric": np.array(metric),
+            "status": status,
             "iterations": len(solution.history),
             "history": solution.history * scale * scale,
         }
 
 
-def finish(result, tol, strict):
-    """The result, or NotConverged carrying it when the tolerance was missed and ``strict``."""
+def _outwards(value, scale, direction):
+    """value * scale^2, towards ``direction``, 0 or inf, where that rounds; a power of two does not, within range."""
+    mantissa, exponent = np.frexp(scale)
+    result = float(np.ldexp(value * mantissa * mantissa * 4, 2 * (int(exponent) - 1)))
+    if value > 0 and (mantissa != 0.5 or result < TINY):
+        result = float(np.nextafter(np.nextafter(result, direction), direction))
+    return min(result, LARGEST) if direction == 0 else result
+
+
+def finish(result, tol, strict, rounding=""):
+    """The result, or NotConverged carrying it when the tolerance was missed and ``strict``.
+
+    ``rounding`` says which scale is to blame when the status is "rounding".
+    """
     if strict and result.status != "converged":
+        blame = f": {rounding}" if result.status == "rounding" else ""
         raise NotConverged(
-            f"relative gap {result.relative_gap:.2e} after {result.iterations} {result._steps} ({result.status}), "
-            f"wanted {tol:.1e}; the result with its bounds is in .result (or pass strict=False)",
+            f"relative gap {result.relative_gap:.2e} after {result.iterations} {result._steps} "
+            f"({result.status}{blame}), wanted {tol:.1e}; the result with its bounds is in .result (or pass strict=False)",
             result,
         )
     return result

@@ -146,7 +146,11 @@ def _transport(means, shift, F0, F1, gauge, tol, max_iter):
     moment = steps @ steps.T
     with np.errstate(over="ignore", under="ignore"):
         K = X @ Y.T * scale * scale
-    fields = scaled_back(solution, scale, gauge.value(moment), moment)
+    upper = gauge.value(moment)
+    lower = min(max(solution.lower, 0.0), upper)
+    fields = scaled_back(
+        solution, scale, moment=moment, metric=solution.metric, lower=lower, upper=upper, status=solution.status
+    )
     return GaussianResult(**fields, cross_covariance=K, _means=means, _joint=(X * scale, Y * scale))
 
 

@@ -113,7 +113,11 @@ def dynamic_transport(
     found.metric = Q.mean(0) * problem.strength
     S = problem.moments(rho, m)
     lower, upper = problem.atoms_lower(phi[-1], Q.mean(0)), problem.cells_upper(found.pair, found.safe)
-    fields = scaled_back(found, scale * root, moment=S.mean(0) / problem.strength)
+    lower_bound = min(max(found.lower, 0.0), found.upper)
+    fields = scaled_back(
+        found, scale * root, moment=S.mean(0) / problem.strength, metric=found.metric, lower=lower_bound,
+        upper=found.upper, status=found.status,
+    )  # fmt: skip
     unit = size0 * heights * grid.cell
     with np.errstate(over="ignore", under="ignore"):
         result = DynamicResult(

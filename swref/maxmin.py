@@ -48,8 +48,9 @@ def solve(oracle, gauge, *, tol, max_iter, slack=0.0, report=None):
 
     ``oracle.evaluate(Q)`` returns (value, moment, handle): a lower bound of the minimum over plans of <Q, moment>
     (exact up to rounding), the (d, d) moment of a minimizing plan, and whatever the caller needs to rebuild that plan.
-    ``oracle.dimension`` is d. ``report(lower, upper)`` is called after each oracle call. KeyboardInterrupt ends the
-    loop with status "interrupted" and the bounds reached.
+    ``oracle.dimension`` is d. ``slack`` is a number, or a function of the handle that the last call gave.
+    ``report(lower, upper)`` is called after each oracle call. KeyboardInterrupt ends the loop with status "interrupted"
+    and the bounds reached. What rounding does to the oracle and the gauge is the caller's to add.
 
     Every moment seen is an atom. The master problem min_lambda gamma(sum_k lambda_k moment_k) gives the upper bound;
     its dual solution Q is the next query. The master is solved loosely, to a fraction of the current gap, and its
@@ -66,6 +67,7 @@ def solve(oracle, gauge, *, tol, max_iter, slack=0.0, report=None):
     try:
         for _ in range(max_iter):
             value, moment, handle = oracle.evaluate(query)
+            allowed = slack(handle) if callable(slack) else slack
             if history:
                 surprise = max(10 * (master.predict(query) - value), ROUNDING * master.upper)
                 looseness = LOOSENESS * np.clip(surprise / (master.upper - lower), 0.1, 1)
@@ -73,13 +75,13 @@ def solve(oracle, gauge, *, tol, max_iter, slack=0.0, report=None):
             if better:
                 lower, metric, lower_handle = max(value, 0.0), query, handle
             master.add(symmetrize(moment), handle)
-            if not master.upper <= lower + tol * master.upper + slack:
+            if not master.upper <= lower + tol * master.upper + allowed:
                 central = master.solve(looseness * (master.upper - lower))
             gap = master.upper - lower
             history.append((lower, master.upper))
             if report is not None:
                 report(lower, master.upper)
-            if gap <= tol * master.upper + slack:
+            if gap <= tol * master.upper + allowed:
                 status = "converged"
                 break
             if len(history) > patience and gap > 0.9 * (history[-1 - patience][1] - history[-1 - patience][0]):
