@@ -3,7 +3,8 @@
 **Theorem.** Let x_i, y_j, the weights, the cells and masses of a plan, L and (f, g) be any floats. If
 
   (F) float64 addition, multiplication and division round to nearest, and nothing contracts or reorders them;
-  (G) ``gauge.value`` is right to a relative ``gauge_rounding(d)``, and so is gamma_polar(L L^T) <= 1;
+  (G) ``gauge.value`` is right to a relative ``gauge_rounding(d)``, and so is its own ``polar``, if it has one; if not,
+      gamma_polar(L L^T) <= 1 + 2 ``gauge_rounding(d)``;
 
 then lower <= W_gamma(mu, nu)^2 <= upper, where mu and nu are the measures of exactly these points and of exactly these
 weights, each divided by the exact sum of its side.
@@ -16,7 +17,7 @@ each to a relative eps/2. A displacement y_j - x_i is one rounding from exact. S
 *Lower.* C_ij = |L^T (x_i - y_j)|^2 is a sum of squares of differences that keep twice the digits, so it is right to
 (r + 8) eps/2 of its own size. Shrunk by that, it is below the exact cost. f_i is replaced by min_j (C_ij - f_i - g_j)
 added to it, the minimum lowered by its own rounding. The new potentials are feasible for L L^T, and their integral is
-summed in integers. [Thm 3.3] If L L^T is outside K by (G), dividing by its polar puts it in.
+summed in integers. [Thm 3.3] Dividing by the polar of L L^T puts it in K.
 
 (G) is LAPACK's backward stability for the gauges of this package. For a plugin it is a promise of its author, and a
 congruence with an ill-conditioned matrix breaks it by about the condition number.
@@ -24,7 +25,8 @@ congruence with an ill-conditioned matrix breaks it by about the condition numbe
 
 import numpy as np
 
-from ._validation import EPS
+from ._validation import EPS, symmetrize
+from .gauges import Gauge
 
 TINY = 2.0**-1000  # where squares underflow, in the unit of the largest displacement
 
@@ -34,8 +36,16 @@ class CrossedBounds(AssertionError):
 
 
 def gauge_rounding(d):
-    """The relative error allowed for a gauge of (d, d) matrices, and for a metric to be outside K."""
+    """The relative error allowed for a gauge of (d, d) matrices."""
     return 2 * (d + 2) * EPS
+
+
+def outside(gauge, L):
+    """An upper bound of gamma_polar(L L^T), at least one: how far rounding may have put the metric outside K."""
+    error = gauge_rounding(len(L))
+    if type(gauge).polar is Gauge.polar:
+        return 1 + 2 * error
+    return max(gauge.polar(symmetrize(L @ L.T)), 1.0) * (1 + error)
 
 
 def metric_factor(Q):
@@ -48,7 +58,7 @@ def metric_factor(Q):
 
 
 def moment_of(x, y, plan):
-    """(M, M_up), both (d, d): M = sum m (y_j - x_i)(y_j - x_i)^T over a plan (rows, columns, masses), and M_up above it.
+    """(M, M_up), (d, d): M = sum m (y_j - x_i)(y_j - x_i)^T over a plan (rows, columns, masses), and M_up above it.
 
     Exactly zero when nothing moves.
     """
@@ -71,15 +81,15 @@ def upper_bound(gauge, M_up):
 class LowerBound:
     """The integral of potentials on two clouds, made feasible for the metric L L^T and summed exactly.
 
-    x (n, d), y (m, d), ``masses`` their ``Masses``; ``f`` (n,), ``g`` (m,) any start. ``value`` is the bound, ``f``
+    x (n, d), y (m, d), ``masses`` their ``Masses``; L (d, r); ``f`` (n,), ``g`` (m,) any start. ``value`` is the bound, ``f``
     and ``g`` the potentials that give it, rounded. ``improve(change)`` tries g + change, (m,), kept apart from g, so
     that changes below the rounding of g count.
     """
 
-    def __init__(self, x, y, masses, L, f, g):
+    def __init__(self, gauge, x, y, masses, L, f, g):
         from ._certificate_kernels import mapped
 
-        self.masses, self.L, self.start = masses, L, (f, g)
+        self.masses, self.start, self.outside = masses, (f, g), outside(gauge, L)
         origin, (d, r) = np.median(x, axis=0), L.shape  # a point or few that are far from all others do not move it
         self.images = *mapped(x, origin, L), *mapped(y, origin, L)
         # A square loses (r + 6) eps/2 of its size. Images lose 2 (d + 2) eps^2 of their coordinates' sizes, which is
@@ -103,7 +113,7 @@ class LowerBound:
         least = least_reduced(*self.images, self.shrink, self.drop_columns, f, g, change)
         rise = least - 4 * EPS * np.abs(least) - self.drop_rows
         value = self.masses.integral((f, rise), (g, change))
-        value = max(float(np.nextafter(value * (1 - gauge_rounding(len(self.L))), -np.inf)), 0.0)
+        value = max(float(np.nextafter(value / self.outside * (1 - EPS), -np.inf)), 0.0)
         if value >= self.value:
             self.value, self.f, self.g = value, f + rise, g + change
 

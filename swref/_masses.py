@@ -44,7 +44,7 @@ class Masses:
         return tuple(np.ascontiguousarray(side) for side in sides)
 
     def integral(self, f, g):
-        """sum_i a_i f_i + sum_j b_j g_j, rounded once, for potentials given as sums: f of arrays (n,), g of arrays (m,)."""
+        """sum_i a_i f_i + sum_j b_j g_j, rounded once; f and g are tuples of arrays (n,), (m,), to be added exactly."""
         terms = [(w, *_exact(part)) for w, parts in ((self.sources, f), (self.sinks, g)) for part in parts]
         least = min(min(exponents) for _, _, exponents in terms)
         total = sum((w * m) << (e - least) for ws, ms, es in terms for w, m, e in zip(ws, ms, es, strict=True) if m)

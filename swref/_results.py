@@ -34,9 +34,9 @@ class Result(Report):
     """A certified squared distance: lower_bound <= W^2 <= upper_bound, whatever the status.
 
     Rounding is included: the bounds are true in real arithmetic for the floats given. ``distance`` is the square root
-    of the upper bound, computed so that it survives when its square under- or overflows. ``moment`` (d, d) is the second
-    moment of the displacement whose gauge is the upper bound; ``metric`` (d, d) the Q* in K that gives the lower one.
-    ``history`` (iterations, 2) holds the bounds that the solver saw after each oracle call, before rounding was
+    of the upper bound, computed so that it survives when its square under- or overflows. ``moment`` (d, d) is the
+    second moment of the displacement whose gauge is the upper bound; ``metric`` (d, d) the Q* in K that gives the lower
+    one. ``history`` (iterations, 2) holds the bounds that the solver saw after each oracle call, before rounding was
     accounted for.
     """
 
@@ -106,7 +106,8 @@ def finish(result, tol, strict, rounding=""):
         blame = f": {rounding}" if result.status == "rounding" else ""
         raise NotConverged(
             f"relative gap {result.relative_gap:.2e} after {result.iterations} {result._steps} "
-            f"({result.status}{blame}), wanted {tol:.1e}; the result with its bounds is in .result (or pass strict=False)",
+            f"({result.status}{blame}), wanted {tol:.1e}; "
+            "the result with its bounds is in .result (or pass strict=False)",
             result,
         )
     return result

@@ -176,7 +176,7 @@ class CloudOracle:
         if self.dimension == 1 and (on_line := line_bound(gauge, self.x, self.y, plan)) is not None:
             best = gauge.support(np.eye(1))
             return on_line, best, f * (best / Q)[0, 0], g * (best / Q)[0, 0]
-        bound = LowerBound(self.x, self.y, self.masses, metric_factor(Q), f, g)
+        bound = LowerBound(gauge, self.x, self.y, self.masses, metric_factor(Q), f, g)
         if bound.value < enough:
             C = bound.costs()
             bound.improve(self.simplex.refine(C, f, g, self.simplex.tolerance(C))[1][len(f) :])
