@@ -23,6 +23,9 @@ class NotConverged(RuntimeError):
         super().__init__(message)
         self.result = result
 
+    def __reduce__(self):  # that of exceptions forgets the second argument, and a pool then waits for ever
+        return type(self), (self.args[0], self.result), vars(self)
+
 
 @dataclass(frozen=True)
 class Solution:

@@ -75,7 +75,7 @@ class Gauge(ABC):
         Scale: P(tC) = P(C) for t > 0. Zero on the null space of C unless the closed form says otherwise.
         From ``support``, to a duality gap of 1e-9 relative.
         """
-        _, lam, U = psd_eigh("C", as_symmetric("C", C, self.dimension))
+        _, lam, U = psd_eigh("C", C, self.dimension)
         keep = lam > 10 * len(lam) * EPS * lam[0]
         return self._multiplier(U[:, keep], np.sqrt(lam[keep]))
 
@@ -161,11 +161,11 @@ class SpectralGauge(Gauge):
         """A subgradient q (d,) >= 0 of phi at lam: <q, lam> = phi(lam) and <q, x> <= phi(x) for all x >= 0."""
 
     def value(self, S):
-        scale, lam, _ = psd_eigh("S", as_symmetric("S", S))
+        scale, lam, _ = psd_eigh("S", S)
         return float(scale * self.phi(lam)) if scale else 0.0
 
     def support(self, S):
-        scale, lam, U = psd_eigh("S", as_symmetric("S", S))
+        scale, lam, U = psd_eigh("S", S)
         if scale == 0:  # every Q in K is a maximizer: take the one of the identity
             lam = np.ones_like(lam)
         return (U * np.asarray(self.dphi(lam), dtype=float)) @ U.T

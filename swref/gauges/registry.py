@@ -5,6 +5,7 @@ import warnings
 from functools import cache
 from importlib.metadata import entry_points
 
+from .._validation import check_dimension
 from .base import Gauge
 
 ENTRY_POINT_GROUP = "swref.gauges"
@@ -56,6 +57,13 @@ def get_gauge(gauge, /, **params):
         return gauge_class(gauge)(**params)
     except TypeError as error:
         raise ValueError(f"gauge: cannot make {gauge!r} from {params}: {error}") from error
+
+
+def gauge_for(gauge, d):
+    """``get_gauge(gauge)`` for moments of order d: the door for the argument ``gauge`` of every public function."""
+    gauge = get_gauge(gauge)
+    check_dimension(gauge, d)
+    return gauge
 
 
 def gauge_class(name):
