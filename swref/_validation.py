@@ -109,7 +109,7 @@ def psd_eigh(name, value, d=None):
 
 
 def _spectrum(name, value, d):
-    """(array, scale, lam, U) with array = scale * U diag(lam) U^T, lam ascending, of a positive semidefinite ``value``."""
+    """(array, scale, lam, U): a positive semidefinite ``value``, array = scale * U diag(lam) U^T, lam ascending."""
     array = as_symmetric(name, value, d)
     scale = np.abs(array).max()
     if scale == 0:
