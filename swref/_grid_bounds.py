@@ -4,6 +4,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar, nnls
 
 from .gauges import Gauge, Multiple
+from .gauges.door import attained
 
 
 class Problem:
@@ -11,7 +12,7 @@ class Problem:
 
     def __init__(self, grid, rho0, rho1, gauge, d, constant_metric):
         self.grid, self.rho0, self.rho1, self.d, self.constant_metric = grid, rho0, rho1, d, constant_metric
-        self.strength = max(gauge.value(np.outer(e, e)) for e in np.eye(d))
+        self.strength = max(attained(gauge, np.outer(e, e))[1] for e in np.eye(d))
         self.gauge = gauge if self.strength == 1 else gauge * (1 / self.strength)
         while isinstance(gauge, Multiple):
             gauge = gauge.gauge
@@ -163,8 +164,9 @@ class _Hull:
 
     def refine(self, S):
         """Add the support of S if the hull underestimates its gauge by more than a relative 1e-5."""
-        if self.gauge.value(S) > (1 + 1e-5) * np.tensordot(self.atoms, S, 2).max():
-            self.atoms = np.concatenate([self.atoms, self.gauge.support(S)[None]])
+        value = self.gauge.value(S)
+        if value > (1 + 1e-5) * np.tensordot(self.atoms, S, 2).max():
+            self.atoms = np.concatenate([self.atoms, attained(self.gauge, S, value)[0][None]])
 
     def project(self, A):
         """min |sum_j theta_j Q_j - A| over weights: least squares with a heavy row that makes their sum one."""
@@ -175,10 +177,10 @@ class _Hull:
 
 def _interior(gauge, d):
     """A positive definite element of K: the mean of supports, added until no direction is missing."""
-    atoms = [gauge.support(np.eye(d))]
+    atoms = [attained(gauge, np.eye(d))[0]]
     for _ in range(d):
         u = np.linalg.eigh(np.mean(atoms, 0))[1][:, 0]
-        atoms.append(gauge.support(np.outer(u, u)))
+        atoms.append(attained(gauge, np.outer(u, u))[0])
     return np.mean(atoms, 0)
 
 
