@@ -13,9 +13,10 @@ from scipy.spatial.distance import cdist
 from ._certificate import LowerBound, line_bound, metric_factor, moment_of, moved_size, upper_bound
 from ._masses import Masses
 from ._results import Result, finish, reporter, scaled_back
+from ._session import steady
 from ._simplex import BasicPlan, NetworkSimplex
-from ._validation import EPS, as_array, as_weights, check_dimension, check_positive
-from .gauges import get_gauge
+from ._validation import EPS, as_array, as_clouds, as_fraction, as_masses, as_tolerance
+from .gauges import gauge_for
 from .maxmin import call_limit, solve
 from .measures import dyadic_frame, second_moment
 
@@ -54,6 +55,7 @@ class TransportResult(Result):
         return _plan_svg(x, y, self.plan) if x.shape[1] == 2 else ""
 
 
+@steady
 def transport(x, y, gauge, a=None, b=None, *, tol=1e-6, max_iter=None, strict=True, progress=False, callback=None):
     """W_gamma(mu, nu)^2 = min_pi gamma(sum_ij pi_ij (y_j - x_i)(y_j - x_i)^T), certified.  [Def. 3.1, Thm 3.3]
 
@@ -72,13 +74,9 @@ def transport(x, y, gauge, a=None, b=None, *, tol=1e-6, max_iter=None, strict=Tr
     Raises NotConverged (with ``.result``) when the tolerance is missed, unless ``strict=False``; also after Ctrl-C.
     Raises ValueError for malformed clouds, weights or gauge, GaugeError for a gauge that is not convex.
     """
-    x, y = as_array("x", x, 2), as_array("y", y, 2)
-    if x.shape[1] != y.shape[1]:
-        raise ValueError(f"y: expected d = {x.shape[1]} columns like x, got shape {y.shape}")
-    a, b = as_weights("a", a, len(x)), as_weights("b", b, len(y))
-    gauge, d = get_gauge(gauge), x.shape[1]
-    check_dimension(gauge, d)
-    tol, max_iter = check_positive("tol", tol), call_limit(max_iter, d)
+    x, y = as_clouds(x, y)
+    a, b, d = as_masses("a", a, len(x)), as_masses("b", b, len(y)), x.shape[1]
+    gauge, tol, max_iter = gauge_for(gauge, d), as_tolerance("tol", tol), call_limit(max_iter, d)
 
     (i,), (j,) = np.nonzero(a > 0), np.nonzero(b > 0)
     scale, x1, y1 = dyadic_frame(x[i], y[j])
@@ -101,8 +99,7 @@ def transport(x, y, gauge, a=None, b=None, *, tol=1e-6, max_iter=None, strict=Tr
     elif status == "converged" or (status == "stalled" and solution.lower_handle.violation > 0.1 * tol * upper):
         status = "rounding"
     fields = scaled_back(solution, scale, lower=lower, upper=upper, moment=moment, status=status, metric=metric)
-    with np.errstate(over="ignore", under="ignore"):
-        f, g = _extend_potentials(x, y, i, j, f * scale * scale, g * scale * scale, metric)
+    f, g = _extend_potentials(x, y, i, j, f * scale * scale, g * scale * scale, metric)
     plan = sp.csr_array((masses, (i[rows], j[columns])), shape=(len(x), len(y)))
     result = TransportResult(**fields, plan=plan, potentials=(f, g), _points=(x, y))
     return finish(result, tol, strict, f"coordinates differ by up to {scale:.1g}, too much for float64 to square")
@@ -188,15 +185,16 @@ def displacement(x, y, plan, t):
 
     x (n, d), y (m, d); ``plan`` (n, m) sparse or dense, as returned by ``transport``; 0 <= t <= 1. For an optimal plan
     this is a constant-speed geodesic: W(mu_s, mu_t) = |t - s| W(mu_0, mu_1).
+
+    Raises ValueError for malformed clouds, a plan of another shape or with masses that are negative or not finite, and
+    t outside [0, 1].
     """
-    x, y = as_array("x", x, 2), as_array("y", y, 2)
-    plan = sp.coo_matrix(plan)
-    if plan.shape != (len(x), len(y)) or x.shape[1] != y.shape[1]:
+    (x, y), t = as_clouds(x, y), as_fraction("t", t)
+    plan = sp.coo_array(plan if sp.issparse(plan) else as_array("plan", plan, 2))
+    if plan.shape != (len(x), len(y)):
         raise ValueError(f"plan: expected shape {(len(x), len(y))} for x {x.shape} and y {y.shape}, got {plan.shape}")
     if not (np.isfinite(plan.data).all() and (plan.data >= 0).all()):
         raise ValueError("plan: masses must be finite and nonnegative")
-    if not (np.isscalar(t) and 0 <= t <= 1):
-        raise ValueError(f"t: expected a number in [0, 1], got {t!r}")
     keep = plan.data > 0
     return (1 - t) * x[plan.row[keep]] + t * y[plan.col[keep]], plan.data[keep].copy()
 
@@ -209,7 +207,7 @@ def _mixture(solution, shape, budget):
     plans = [solution.handles[k] for k in keep]
     rows, columns = (np.concatenate([getattr(plan, side) for plan in plans]) for side in ("rows", "columns"))
     masses = np.concatenate([weight * plan.masses for weight, plan in zip(weights, plans, strict=True)])
-    plan = sp.coo_matrix((masses, (rows, columns)), shape=shape)
+    plan = sp.coo_array((masses, (rows, columns)), shape=shape)
     plan.sum_duplicates()
     return plan
 

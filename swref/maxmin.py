@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ._validation import check_count, symmetrize
 from ._session import steady
+from ._validation import check_count, symmetrize
 from .gauges import gauge_for
 from .gauges.base import Smoothed
 from .gauges.door import attained, check_feasible, fault
@@ -163,7 +163,9 @@ class _Master:
             if not self.model.refine(mixture, HULL_ACCURACY * accuracy):
                 break
         else:
-            raise fault(self.gauge, f"after {REFINEMENTS} supports value(S) still exceeds what they say of it", S=mixture)
+            raise fault(
+                self.gauge, f"after {REFINEMENTS} supports value(S) still exceeds what they say of it", S=mixture
+            )
         self._record(self.weights)
         return smoothed.Q
 
