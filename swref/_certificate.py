@@ -81,16 +81,17 @@ def upper_bound(gauge, M_up):
 class LowerBound:
     """The integral of potentials on two clouds, made feasible for the metric L L^T and summed exactly.
 
-    x (n, d), y (m, d), ``masses`` their ``Masses``; L (d, r); ``f`` (n,), ``g`` (m,) any start. ``value`` is the bound,
-    ``f`` and ``g`` the potentials that give it, rounded. ``improve(change)`` tries g + change, (m,), kept apart from g,
-    so that changes below the rounding of g count.
+    x (n, d), y (m, d), ``masses`` their ``Masses``; L (d, r); ``f`` (n,), ``g`` (m,) any start; ``origin`` (d,) near
+    most points, because rounding grows with the distance from it. ``value`` is the bound, ``f`` and ``g`` the potentials
+    that give it, rounded. ``improve(change)`` tries g + change, (m,), kept apart from g, so that changes below the
+    rounding of g count.
     """
 
-    def __init__(self, gauge, x, y, masses, L, f, g):
+    def __init__(self, gauge, x, y, masses, L, f, g, origin):
         from ._certificate_kernels import mapped
 
         self.masses, self.start, self.outside = masses, (f, g), outside(gauge, L)
-        origin, (d, r) = np.median(x, axis=0), L.shape  # a point or few that are far from all others do not move it
+        d, r = L.shape
         self.images = *mapped(x, origin, L), *mapped(y, origin, L)
         # A square loses (r + 6) eps/2 of its size. Images lose 2 (d + 2) eps^2 of their coordinates' sizes, which is
         # the larger loss where points nearly meet: 2 |z| loss <= eps/2 |z|^2 + 2 loss^2/eps.

@@ -25,7 +25,7 @@ class BasicPlan(NamedTuple):
 
 
 class NetworkSimplex:
-    """Transport problems in sequence, with similar costs C (n, m) >= 0 and the same weights A (2, n), B (2, m) in limbs.
+    """A sequence of transport problems: similar costs C (n, m) >= 0, the same weights A (2, n), B (2, m) in limbs.
 
     The optimal spanning tree of one call starts the next. It stays feasible, because the weights do not change, and a
     few pivots repair its optimality: near the end, that costs little more than reading C. The first tree is the

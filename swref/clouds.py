@@ -18,7 +18,7 @@ from ._simplex import BasicPlan, NetworkSimplex
 from ._validation import EPS, as_array, as_clouds, as_fraction, as_masses, as_tolerance
 from .gauges import gauge_for
 from .maxmin import call_limit, solve
-from .measures import dyadic_frame, second_moment
+from .measures import dyadic_frame, second_moment, weighted_median
 
 MOST_DOUBLED = 8  # dimensions in which the oracle keeps twice the digits of images; beyond, that would cost too much
 DROPPED = 0.05  # of the tolerance: plans of less total weight are left out of the mixture
@@ -173,7 +173,7 @@ class CloudOracle:
         if self.dimension == 1 and (on_line := line_bound(gauge, self.x, self.y, plan)) is not None:
             best = gauge.support(np.eye(1))
             return on_line, best, f * (best / Q)[0, 0], g * (best / Q)[0, 0]
-        bound = LowerBound(gauge, self.x, self.y, self.masses, metric_factor(Q), f, g)
+        bound = LowerBound(gauge, self.x, self.y, self.masses, metric_factor(Q), f, g, weighted_median(self.x, self.a))
         if bound.value < enough:
             C = bound.costs()
             bound.improve(self.simplex.refine(C, f, g, self.simplex.tolerance(C))[1][len(f) :])

@@ -24,6 +24,13 @@ def centred(x, weights):
     return shifted - residue, mean + residue
 
 
+def weighted_median(x, weights):
+    """The median (d,) of each coordinate of a cloud x (n, d): far points of little mass do not move it."""
+    order = np.argsort(x, axis=0)
+    middle = (np.cumsum(weights[order], axis=0) < 0.5 * weights.sum()).sum(0)
+    return np.take_along_axis(x, np.take_along_axis(order, np.minimum(middle, len(x) - 1)[None], 0), 0)[0]
+
+
 def unit_scale(*arrays):
     """(scale, arrays / scale) with scale the largest absolute entry; 1 if all are zero."""
     scale = max(float(np.abs(a).max()) for a in arrays) or 1.0

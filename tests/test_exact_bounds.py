@@ -1,7 +1,7 @@
 """Bounds against exact rational arithmetic: lower <= W^2 <= upper to the last digit, whatever input and status.
 
-Exact values: the best permutation of equal weights; sorting, for points on a line; the moment, when all mass goes to one
-point. Comparisons with eigenvalues are comparisons with determinants, so that nothing is ever rounded.
+Exact values: the best permutation of equal weights; sorting, for points on a line; the moment, when all mass goes to
+one point. Comparisons with eigenvalues are comparisons with determinants, so that nothing is ever rounded.
 """
 
 from fractions import Fraction
