@@ -26,7 +26,7 @@ class Report:
         return f"<div style='display:flex;gap:1em;align-items:center'>{table}{self._picture()}</div>"
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Result(Report):
     """A certified squared distance: lower_bound <= W^2 <= upper_bound, whatever the status.
 
@@ -62,9 +62,11 @@ class Result(Report):
         }
 
 
-def scaled_back(solution, scale, upper=None, moment=None):
-    """The ``Result`` fields for a problem solved in units of ``scale``; exact zeros stay zero, nothing becomes NaN."""
-    upper = solution.upper if upper is None else upper
+def scaled_back(solution, scale, upper, moment):
+    """The ``Result`` fields for a problem solved in units of ``scale``; exact zeros stay zero, nothing becomes NaN.
+
+    ``upper``: the bound, ``moment``: (d, d), both in these units too.
+    """
     lower = min(max(solution.lower, 0.0), upper)
     with np.errstate(over="ignore", under="ignore"):
         return {

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ._validation import check_count, symmetrize
 from ._session import steady
+from ._validation import check_count, symmetrize
 from .gauges import gauge_for
 from .gauges.base import Smoothed
 from .gauges.door import attained, check_feasible, fault
@@ -31,7 +31,7 @@ class NotConverged(RuntimeError):
         return type(self), (self.args[0], self.result), vars(self)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Solution:
     """lower <= max_Q min_pi <Q, moment> <= upper, with what attains each."""
 
@@ -161,7 +161,8 @@ class _Master:
             if not self.model.refine(mixture, HULL_ACCURACY * accuracy):
                 break
         else:
-            raise fault(self.gauge, f"after {REFINEMENTS} supports value(S) still exceeds what they say of it", S=mixture)
+            what = f"value(S) exceeds <Q, S> for {REFINEMENTS} supports Q met on the way"
+            raise fault(self.gauge, what, S=mixture)
         self._record(self.weights)
         return smoothed.Q
 
