@@ -82,9 +82,9 @@ class LowerBound:
     """The integral of potentials on two clouds, made feasible for the metric L L^T and summed exactly.
 
     x (n, d), y (m, d), ``masses`` their ``Masses``; L (d, r); ``f`` (n,), ``g`` (m,) any start; ``origin`` (d,) near
-    most points, because rounding grows with the distance from it. ``value`` is the bound, ``f`` and ``g`` the potentials
-    that give it, rounded. ``improve(change)`` tries g + change, (m,), kept apart from g, so that changes below the
-    rounding of g count.
+    most points, because rounding grows with the distance from it. ``value`` is the bound, ``f`` and ``g`` the
+    potentials that give it, rounded. ``improve(change)`` tries g + change, (m,), kept apart from g, so that changes
+    below the rounding of g count.
     """
 
     def __init__(self, gauge, x, y, masses, L, f, g, origin):

@@ -29,7 +29,7 @@ class Report:
         return f"<div style='display:flex;gap:1em;align-items:center'>{table}{self._picture()}</div>"
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Result(Report):
     """A certified squared distance: lower_bound <= W^2 <= upper_bound, whatever the status.
 

@@ -9,13 +9,24 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ._results import Result, finish, scaled_back
-from ._validation import EPS, as_array, as_psd, as_weights, check_count, check_dimension, check_positive, psd_eigh
-from .gauges import get_gauge
+from ._session import silent, steady
+from ._validation import (
+    EPS,
+    as_array,
+    as_clouds,
+    as_fraction,
+    as_psd,
+    as_tolerance,
+    as_weights,
+    check_count,
+    psd_eigh,
+)  # fmt: skip
+from .gauges import gauge_for
 from .maxmin import call_limit, solve
 from .measures import centred, common_frame, unit_scale
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class GaussianResult(Result):
     """``Result`` of ``gaussian_transport``, with the optimal coupling of x ~ N(m0, S0) and y ~ N(m1, S1).
 
@@ -32,6 +43,7 @@ class GaussianResult(Result):
         z = np.random.default_rng(rng).standard_normal((check_count("n", n), self._joint[0].shape[1]))
         return tuple(mean + z @ factor.T for mean, factor in zip(self._means, self._joint, strict=True))
 
+    @silent
     def conditional(self):
         """(T, N), both (d, d): given x, y is Gaussian with mean m1 + T (x - m0) and covariance N.
 
@@ -43,15 +55,16 @@ class GaussianResult(Result):
         rest = Y - T @ X
         return T, rest @ rest.T * scale * scale
 
+    @silent
     def interpolate(self, t):
         """(mean (d,), covariance (d, d)) of (1 - t) x + t y, 0 <= t <= 1: the geodesic stays Gaussian.  [Cor. 4.4]"""
-        if not (np.isscalar(t) and 0 <= t <= 1):
-            raise ValueError(f"t: expected a number in [0, 1], got {t!r}")
+        t = as_fraction("t", t)
         (m0, m1), (X, Y) = self._means, self._joint
         factor = (1 - t) * X + t * Y
         return (1 - t) * m0 + t * m1, factor @ factor.T
 
 
+@steady
 def gaussian_transport(m0, S0, m1, S1, gauge, *, tol=1e-8, max_iter=None, strict=True):
     """W_gamma^2 = min_K gamma(D D^T + S0 + S1 - K - K^T) over [[S0, K], [K^T, S1]] >= 0, D = m1 - m0.  [Prop. 3.4]
 
@@ -73,33 +86,30 @@ def gaussian_transport(m0, S0, m1, S1, gauge, *, tol=1e-8, max_iter=None, strict
     d = len(m0)
     m1 = as_array("m1", m1, 1, (d,))
     F0, F1 = _factor("S0", as_psd("S0", S0, d)), _factor("S1", as_psd("S1", S1, d))
-    gauge = get_gauge(gauge)
-    check_dimension(gauge, d)
-    tol, max_iter = check_positive("tol", tol), call_limit(max_iter, d)
-
-    with np.errstate(over="ignore"):
-        shift = as_array("m1 - m0", m1 - m0, 1)
+    gauge, tol, max_iter = gauge_for(gauge, d), as_tolerance("tol", tol), call_limit(max_iter, d)
+    shift = as_array("m1 - m0", m1 - m0, 1)
     return finish(_transport((m0, m1), shift, F0, F1, gauge, tol, max_iter), tol, strict)
 
 
+@steady
 def moment_lower_bound(x, y, gauge, a=None, b=None, *, tol=1e-8):
     """The W_gamma^2 of the Gaussians with the means and covariances of two clouds; a float.  [Prop. 3.4]
 
     At most W_gamma(mu, nu)^2 for all measures with these moments, Gaussian or not, because the moment of a plan
     depends on its own second moments only. x (n, d), y (m, d); a (n,), b (m,): weights (None: equal).
-    Returns the certified lower end of a bracket of relative width ``tol``; if that is missed, a smaller true bound.
+    ``gauge``: a name or a ``swref.Gauge``. Returns the certified lower end of a bracket of relative width ``tol``; if
+    that is missed, a smaller true bound.
+
+    Raises ValueError for malformed clouds, weights, gauge or tol, GaugeError for a gauge that is not convex.
     """
-    x, y = as_array("x", x, 2), as_array("y", y, 2)
-    if x.shape[1] != y.shape[1]:
-        raise ValueError(f"y: expected d = {x.shape[1]} columns like x, got shape {y.shape}")
+    x, y = as_clouds(x, y)
     a, b = as_weights("a", a, len(x)), as_weights("b", b, len(y))
-    gauge = get_gauge(gauge)
-    check_dimension(gauge, x.shape[1])
+    gauge, tol = gauge_for(gauge, x.shape[1]), as_tolerance("tol", tol)
     scale, x, y = common_frame(x[a > 0], y[b > 0])
     (x, m0), (y, m1) = centred(x, a[a > 0]), centred(y, b[b > 0])
     F0, F1 = _cloud_factor(x, a[a > 0]), _cloud_factor(y, b[b > 0])
     limit = call_limit(None, x.shape[1])
-    bound = _transport((m0, m1), m1 - m0, F0, F1, gauge, check_positive("tol", tol), limit).lower_bound
+    bound = _transport((m0, m1), m1 - m0, F0, F1, gauge, tol, limit).lower_bound
     with np.errstate(over="ignore", under="ignore"):
         return float(bound * scale * scale)
 

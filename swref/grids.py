@@ -13,9 +13,10 @@ import numpy as np
 
 from ._grid_bounds import Problem, entries_of, matrices_of
 from ._results import Result, finish, reporter, scaled_back
+from ._session import steady
 from ._spacetime import SpaceTime
-from ._validation import EPS, as_array, check_count, check_dimension, check_positive
-from .gauges import get_gauge
+from ._validation import EPS, as_array, as_fraction, as_tolerance, check_count, tolerance_of
+from .gauges import gauge_for
 from .measures import unit_scale
 
 FIRST_CHECK, CHECK_GROWTH = 25, 1.2  # bounds cost some 25 iterations, so they are computed at growing intervals
@@ -24,7 +25,7 @@ REFINE_EVERY = 5  # iterations after which a gauge without projection is asked f
 BALANCE_EVERY, BALANCE_UNTIL = 25, 600  # iterations in which the penalty follows the residuals
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class DynamicResult(Result):
     """``Result`` of ``dynamic_transport``, with the curve that proves U and the potential and metrics that prove L.
 
@@ -62,13 +63,15 @@ class DynamicResult(Result):
         }
 
 
+@steady
 def dynamic_transport(
     rho0, rho1, gauge, *, spacing=None, n_time=16, floor=1e-3, constant_metric=False,
     tol=5e-3, max_iter=3000, strict=True, progress=False, callback=None,
 ):  # fmt: skip
     """W_gamma^2 = min int_0^1 gamma(int m m^T / rho dx) dt over d rho/dt + div m = 0, on a grid, certified.  [Sec. 4]
 
-    rho0, rho1: densities at the cell centres, (nx,) or (nx, ny), nonnegative, of equal mass to 1e-8. ``spacing``: the
+    rho0, rho1: densities at the cell centres, (nx,) or (nx, ny), nonnegative, of equal mass up to rounding (relative
+    1e-8, or 8 times their number of entries times eps in single precision). ``spacing``: the
     sides of a cell, a number or d of them, in the unit of length of the answer (None: square cells, longest side of
     the domain 1). Mass = sum of the entries times the volume of a cell; W^2 is proportional to it, and that of
     ``swref.transport`` is for mass one. No mass crosses the boundary. ``gauge``: a name or a ``swref.Gauge``.
@@ -87,14 +90,14 @@ def dynamic_transport(
     equation in the metric 1/rho, mixed with as little as possible of a positive solution. L: the potential scaled,
     the metrics mixed with an interior one, each interval shifted by its worst violation.
 
-    ``progress=True`` shows a bar; ``callback(lower, upper)`` is called at each check of the bounds.
+    ``max_iter``: most iterations of ADMM. ``progress=True`` shows a bar; ``callback(lower, upper)`` is called at each
+    check of the bounds.
     Raises NotConverged (with ``.result``) when the tolerance is missed, unless ``strict=False``; also after Ctrl-C.
     Raises ValueError for malformed densities or options, GaugeError for a gauge that is not convex.
     """
     rho0, rho1, h, floor = _checked(rho0, rho1, spacing, floor)
-    gauge, d, shape = get_gauge(gauge), rho0.ndim, rho0.shape
-    check_dimension(gauge, d)
-    n_time, tol, max_iter = check_count("n_time", n_time), check_positive("tol", tol), check_count("max_iter", max_iter)
+    gauge, d, shape = gauge_for(gauge, rho0.ndim), rho0.ndim, rho0.shape
+    n_time, tol, max_iter = check_count("n_time", n_time), as_tolerance("tol", tol), check_count("max_iter", max_iter)
 
     # Longest side 1 and mass 1; the line becomes a plane that is one cell of width 1 wide.
     side = max(n * step for n, step in zip(shape, h, strict=True))
@@ -135,12 +138,10 @@ def dynamic_transport(
 
 
 def _checked(rho0, rho1, spacing, floor):
-    ndim = np.ndim(rho0)
-    if ndim not in (1, 2):
-        raise ValueError(f"rho0: expected shape (nx,) or (nx, ny), got {np.shape(rho0)}")
-    rho0 = as_array("rho0", rho0, ndim)
-    rho1 = as_array("rho1", rho1, ndim, rho0.shape)
-    masses = []
+    given = rho0, rho1
+    rho0 = as_array("rho0", rho0, (1, 2))
+    rho1 = as_array("rho1", rho1, rho0.ndim, rho0.shape)
+    ndim, masses = rho0.ndim, []
     for name, rho in (("rho0", rho0), ("rho1", rho1)):
         if (rho < 0).any():
             raise ValueError(f"{name}: must be nonnegative, got {rho.min():.3g}")
@@ -149,16 +150,16 @@ def _checked(rho0, rho1, spacing, floor):
             raise ValueError(f"{name}: its mass is zero")
         masses.append((scale, unit.sum()))
     (s0, m0), (s1, m1) = masses
-    top = max(s0, s1)
-    if abs(s0 / top * m0 - s1 / top * m1) > 1e-8 * s0 / top * m0:
+    top, rounding = max(s0, s1), max(tolerance_of(rho, rho0.size) for rho in given)
+    if abs(s0 / top * m0 - s1 / top * m1) > rounding * s0 / top * m0:
         raise ValueError(f"rho0, rho1: masses must be equal, got sums {s0 * m0:.10g} and {s1 * m1:.10g}")
-    h = np.full(ndim, 1 / max(rho0.shape)) if spacing is None else as_array("spacing", spacing, np.ndim(spacing))
+    h = np.full(ndim, 1 / max(rho0.shape)) if spacing is None else as_array("spacing", spacing, (0, 1))
     if h.shape not in ((), (ndim,)) or not (h > 0).all():
         raise ValueError(f"spacing: expected a positive number or {ndim} of them, got {spacing!r}")
-    floor = as_array("floor", floor, 0)
-    if not 0 <= floor < 1:
-        raise ValueError(f"floor: expected a fraction in [0, 1), got {floor}")
-    return rho0, rho1, np.broadcast_to(h, (ndim,)), float(floor)
+    floor = as_fraction("floor", floor)
+    if floor == 1:
+        raise ValueError("floor: expected a fraction below one, got 1: nothing would be left to move")
+    return rho0, rho1, np.broadcast_to(h, (ndim,)), floor
 
 
 def _solve(problem, tol, slack, max_iter, report):
