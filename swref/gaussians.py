@@ -4,15 +4,16 @@ A covariance enters as a factor F (d, r), S = F F^T with r its rank: squaring ba
 distance between covariances that nearly coincide, and zero eigenvalues need no care.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from ._gaussian_bounds import cloud_factor, coupling_steps, covariance_factor, metric_lower, moment_upper, radius
 from ._results import Result, finish, scaled_back
-from ._validation import EPS, as_array, as_psd, as_weights, check_count, check_dimension, check_positive, psd_eigh
+from ._validation import EPS, as_array, as_psd, as_weights, check_count, check_dimension, check_positive
 from .gauges import get_gauge
 from .maxmin import call_limit, solve
-from .measures import centred, common_frame, unit_scale
+from .measures import unit_scale
 
 
 @dataclass(frozen=True, repr=False)
@@ -72,14 +73,15 @@ def gaussian_transport(m0, S0, m1, S1, gauge, *, tol=1e-8, max_iter=None, strict
     m0 = as_array("m0", m0, 1)
     d = len(m0)
     m1 = as_array("m1", m1, 1, (d,))
-    F0, F1 = _factor("S0", as_psd("S0", S0, d)), _factor("S1", as_psd("S1", S1, d))
+    S0, S1 = as_psd("S0", S0, d), as_psd("S1", S1, d)
     gauge = get_gauge(gauge)
     check_dimension(gauge, d)
     tol, max_iter = check_positive("tol", tol), call_limit(max_iter, d)
 
     with np.errstate(over="ignore"):
         shift = as_array("m1 - m0", m1 - m0, 1)
-    return finish(_transport((m0, m1), shift, F0, F1, gauge, tol, max_iter), tol, strict)
+    pair = _Pair(shift, *covariance_factor(S0), *covariance_factor(S1), np.array_equal(S0, S1))
+    return finish(_transport((m0, m1), pair, gauge, tol, max_iter), tol, strict)
 
 
 def moment_lower_bound(x, y, gauge, a=None, b=None, *, tol=1e-8):
@@ -95,11 +97,12 @@ def moment_lower_bound(x, y, gauge, a=None, b=None, *, tol=1e-8):
     a, b = as_weights("a", a, len(x)), as_weights("b", b, len(y))
     gauge = get_gauge(gauge)
     check_dimension(gauge, x.shape[1])
-    scale, x, y = common_frame(x[a > 0], y[b > 0])
-    (x, m0), (y, m1) = centred(x, a[a > 0]), centred(y, b[b > 0])
-    F0, F1 = _cloud_factor(x, a[a > 0]), _cloud_factor(y, b[b > 0])
+    scale = _power_of_two(x, y)
+    (m0, r0, F0, delta0), (m1, r1, F1, delta1) = (cloud_factor(z[w > 0] / scale, w[w > 0]) for z, w in ((x, a), (y, b)))
+    shift = (m1 - m0) + (r1 - r0)
+    pair = _Pair(shift, F0, delta0, F1, delta1 + EPS * (np.abs(m1 - m0) + np.abs(r0) + np.abs(r1)), False)
     limit = call_limit(None, x.shape[1])
-    bound = _transport((m0, m1), m1 - m0, F0, F1, gauge, check_positive("tol", tol), limit).lower_bound
+    bound = _transport((m0, m1), pair, gauge, check_positive("tol", tol), limit).lower_bound
     with np.errstate(over="ignore", under="ignore"):
         return float(bound * scale * scale)
 
@@ -128,25 +131,56 @@ class GaussianOracle:
         return float(((Q @ steps) * steps).sum()), steps @ steps.T, (U[:, :k] @ Vt[:k], U[:, k:])
 
 
-def _transport(means, shift, F0, F1, gauge, tol, max_iter):
-    """The ``GaussianResult`` between N(means[0], F0 F0^T) and N(means[1], F1 F1^T), means[1] - means[0] = shift."""
-    # Entries of order one, and a power of two, so that scaling rounds nothing.
-    size = unit_scale(*(part for part in (shift, F0, F1) if part.size))[0]
-    scale = 2.0 ** np.round(np.log2(size))
-    shift, F0, F1 = shift / scale, F0 / scale, F1 / scale
+@dataclass(frozen=True)
+class _Pair:
+    """Two Gaussians: y - x has mean ``shift``; their covariances have factors F0, F1 with errors delta0, delta1 (d,)."""
+
+    shift: np.ndarray
+    F0: np.ndarray
+    delta0: np.ndarray
+    F1: np.ndarray
+    delta1: np.ndarray
+    equal: bool  # the covariances are equal, whatever their factors are
+
+    def over(self, scale):
+        return _Pair(*(part / scale for part in (self.shift, self.F0, self.delta0, self.F1, self.delta1)), self.equal)
+
+
+def _power_of_two(*arrays):
+    """Near the largest entry: dividing by it rounds nothing."""
+    return 2.0 ** np.round(np.log2(unit_scale(*(part for part in arrays if part.size))[0]))
+
+
+def _transport(means, pair, gauge, tol, max_iter):
+    """The ``GaussianResult`` between two Gaussians with these means."""
+    scale = _power_of_two(pair.shift, pair.F0, pair.F1)
+    pair = pair.over(scale)
+    shift, F0, F1 = pair.shift, pair.F0, pair.F1
     oracle, d = GaussianOracle(F0, F1, shift), len(shift)
     classical = gauge.value(oracle.evaluate(np.eye(d))[1])
-    radius = np.sqrt(gauge.value(np.eye(d))) * max([1.0, *(np.linalg.norm(F, 2) for F in (F0, F1) if F.size)])
-    slack = 8 * d * EPS * radius * (radius * EPS + np.sqrt(classical))
+    size = np.sqrt(gauge.value(np.eye(d))) * max([1.0, *(np.linalg.norm(F, 2) for F in (F0, F1) if F.size)])
+    slack = 8 * d * EPS * size * (size * EPS + np.sqrt(classical))
     solution = solve(oracle, gauge, tol=tol, max_iter=max_iter, slack=slack)
 
     C, rest = _mixed_correlation(solution)
     X, Y = np.column_stack([F0, np.zeros((d, rest.shape[1]))]), np.column_stack([F1 @ C, F1 @ rest])
-    steps = np.column_stack([Y - X, shift])
+    if pair.equal:
+        steps, apart, joint = np.zeros((d, 0)), [], []
+    else:
+        steps, delta = coupling_steps(F0, F1, np.column_stack([C, rest]))
+        apart, joint = [pair.delta0, pair.delta1], [delta]
+    steps = np.column_stack([steps, shift])
     moment = steps @ steps.T
+    upper = moment_upper(gauge, moment, steps.shape[1], radius(gauge, *apart, *joint))
+    lower = metric_lower(gauge, solution.metric, F0, F1, shift, pair.equal, radius(gauge, *apart))
+    if lower > upper:
+        raise AssertionError(f"the bounds cross: {lower!r} > {upper!r}")
+    status = solution.status
+    if status == "converged" and upper - lower > tol * upper + slack:
+        status = "rounding"
     with np.errstate(over="ignore", under="ignore"):
         K = X @ Y.T * scale * scale
-    fields = scaled_back(solution, scale, gauge.value(moment), moment)
+    fields = scaled_back(replace(solution, lower=lower, status=status), scale, upper, moment)
     return GaussianResult(**fields, cross_covariance=K, _means=means, _joint=(X * scale, Y * scale))
 
 
@@ -161,17 +195,3 @@ def _mixed_correlation(solution):
     C = sum(weight * handle[0] for weight, handle in zip(weights, handles, strict=True))
     parts = [np.sqrt(w) * part for w, (one, free) in zip(weights, handles, strict=True) for part in (one - C, free)]
     return C, np.linalg.qr(np.column_stack(parts).T, mode="r").T
-
-
-def _factor(name, S):
-    """F (d, r) with F F^T = S up to eigenvalues d eps lambda_max."""
-    scale, lam, U = psd_eigh(name, S)
-    keep = lam > len(lam) * EPS * lam[0]
-    return U[:, keep] * np.sqrt(lam[keep]) * np.sqrt(scale)
-
-
-def _cloud_factor(x, weights):
-    """F (d, r) with F F^T the covariance of the centred cloud x (n, d)."""
-    _, s, Vt = np.linalg.svd(np.sqrt(weights)[:, None] * x, full_matrices=False)
-    keep = s > max(x.shape) * EPS * s[0]
-    return Vt[keep].T * s[keep]

@@ -10,7 +10,8 @@ from scipy.linalg import sqrtm
 from strategies import CONVEX, EPS, TwoFunctions, TwoSpectralFunctions, compositions, example, orthogonal, psd, seeds
 
 import swref
-from swref.gaussians import GaussianOracle, _factor
+from swref._gaussian_bounds import covariance_factor
+from swref.gaussians import GaussianOracle
 
 TRACE, OPERATOR = swref.get_gauge("trace"), swref.get_gauge("operator")
 FROBENIUS = swref.get_gauge("schatten", p=2)
@@ -401,7 +402,7 @@ def test_the_moment_bound_uses_the_fitted_gaussians():
 def test_the_oracle_is_the_least_cost_over_contractions():
     """Every K = S0^(1/2) C S1^(1/2), |C| <= 1, costs at least the oracle's value."""
     m0, S0, m1, S1 = problem(3, (3, 2))
-    oracle = GaussianOracle(_factor("S0", S0), _factor("S1", S1), m1 - m0)
+    oracle = GaussianOracle(covariance_factor(S0)[0], covariance_factor(S1)[0], m1 - m0)
     rng = np.random.default_rng(0)
     for _ in range(20):
         R, C = rng.standard_normal((2, 3, 3))

@@ -1,0 +1,291 @@
+"""Rounding of the bounds between Gaussians: what is assumed of float64, and what is proved from it.
+
+Assumed. (1) IEEE double precision, in which a sum or matrix product of length n, in any order, has
+|fl(A B) - A B| <= n u/(1 - n u) |A| |B|, u = 2^-53, and in which nothing under- or overflows: inputs are scaled by
+powers of two first. (2) A gauge's ``value`` and closed ``polar`` have relative error at most 8 d eps, and every
+computed metric Q has gamma_polar(Q) <= 1 + 8 d eps. Nothing is assumed of LAPACK: its residuals are measured.
+
+Proved. Every error is a displacement, so the triangle inequality of W_gamma adds it to the *distance*: a factor F
+computed from S comes with delta (d,) such that W_gamma(N(0, S), N(0, F F^T))^2 <= gamma(diag(delta^2)), and
+
+    sqrt(L) = W_Q(F0, F1)/sqrt(gamma_polar(Q)) - r,    sqrt(U) = sqrt(gamma(moment)) + r,    r = ``radius`` of the errors.
+
+The moment rule: if each entry of a computed moment M obeys |error_kl| <= e sqrt(M_kk M_ll), the exact one is at most
+M + e d diag(M) in the Loewner order, and a gauge is monotone.
+"""
+
+import numpy as np
+
+from ._validation import EPS, symmetrize
+from .gauges import Gauge, Multiple
+
+# Eigenvalues below this part of the largest are computed anew: eps / sqrt(TAIL) is what those above it may err,
+# sqrt(TAIL eps) those below.
+TAIL = 1e-10
+INVERTIBLE = 1e-13  # least ratio of singular values at which the dual map is used as an invertible matrix
+KEPT = 1e-6  # else, the part of the largest standard deviation from which a direction is kept
+
+
+def rounding(n):
+    """Relative error of a sum of n products, doubled, so that it also covers the evaluation of the bound itself."""
+    return (n + 4) * EPS
+
+
+def radius(gauge, *deltas):
+    """At least sum_k sqrt(gamma(diag(delta_k^2))), what displacements of second moment diag(delta_k^2) may cost."""
+    if not deltas:
+        return 0.0
+    square = len(deltas) * sum(delta * delta for delta in deltas)
+    return np.sqrt(gauge.value(np.diag(square))) * (1 + _gauge_error(len(square)))
+
+
+def moment_upper(gauge, moment, terms, extra):
+    """At least (sqrt(gamma(exact moment)) + extra)^2, for ``moment`` (d, d) computed as a sum of ``terms`` squares."""
+    d = len(moment)
+    raised = moment + np.diag(d * rounding(terms) * moment.diagonal())
+    root = np.sqrt(gauge.value(raised)) * (1 + _gauge_error(d)) + extra
+    return root * root * (1 + 2 * EPS)
+
+
+def metric_lower(gauge, Q, F0, F1, shift, equal, extra):
+    """At most W_gamma^2 between N(0, S0) and N(shift, S1), from one metric Q in K, for Gaussians with factors F0, F1.
+
+    ``extra`` is the radius of what separates the factors from the covariances; ``equal``: S0 = S1.
+    """
+    d = len(Q)
+    lam, U = np.linalg.eigh(Q)
+    keep = lam > d * EPS * lam[-1]
+    R = np.sqrt(lam[keep])[:, None] * U[:, keep].T  # R^T R is positive semidefinite, whatever rounding did to Q
+    size = np.sqrt(max(1.0, _polar(gauge, R.T @ R))) * (1 + _gauge_error(d))
+    root = max(metric_distance(one, F0, F1, shift, equal) for one in _projections(R, F0, F1, equal)) / size - extra
+    return max(root, 0.0) ** 2 * (1 - 4 * EPS)
+
+
+def _gauge_error(d):
+    return 8 * d * EPS
+
+
+def _polar(gauge, Q):
+    """gamma_polar(Q) where it is closed, else 1: assumption (2)."""
+    factor = 1.0
+    while isinstance(gauge, Multiple):
+        gauge, factor = gauge.gauge, factor * gauge.factor
+    return gauge.polar(symmetrize(Q)) / factor if type(gauge).polar is not Gauge.polar else 1.0
+
+
+def _projections(R, F0, F1, equal):
+    """R, and R projected on the directions in which the two Gaussians are not almost flat, a smaller metric."""
+    yield R
+    if not equal:
+        P, s, _ = np.linalg.svd(R @ np.column_stack([F0, F1]), full_matrices=False)
+        keep = s > KEPT * s[:1]
+        if 0 < keep.sum() < len(R):
+            yield P[:, keep].T @ R
+
+
+def metric_distance(R, F0, F1, shift, equal):
+    """At most the distance between N(0, F0 F0^T) and N(shift, F1 F1^T) in the metric |R x|, R (k, d)."""
+    z, G0, G1 = R @ shift, R @ F0, R @ F1
+    lost, centred = rounding(len(shift)) * np.linalg.norm(np.abs(R) @ np.abs(shift)), 0.0
+    if not equal:
+        lost += sum(_size(*difference(R, F, G)) for F, G in ((F0, G0), (F1, G1)))
+        centred = max(_nuclear_bound(G0, G1), 0.0)
+    return np.hypot(centred, np.linalg.norm(z)) * (1 - rounding(len(z))) - lost
+
+
+def _nuclear_bound(G0, G1):
+    """At most the W_2 distance between N(0, G0 G0^T) and N(0, G1 G1^T), G (k, r): the larger of two bounds.
+
+    The closed form |G0|^2 + |G1|^2 - 2 |G1^T G0|_*, to eps |G|^2; and by duality: for C = U_q V_q^T from
+    G1^T G0 = U sigma V^T and any invertible N, 2 x.y <= |N^T y|^2 + |N^-1 x|^2 gives
+
+        W^2 >= |G1 C - G0|^2 - |N^T G1 C - N^-1 G0|^2.
+
+    With N = G0 V sigma^(-1/2), N^-1 = sigma^(-1/2) U^T G1^T, the last term is the square of rounding. The rest is a sum
+    of squares, accurate for Gaussians that nearly coincide.
+    """
+    A = G1.T @ G0
+    norms = np.linalg.norm(G0), np.linalg.norm(G1)
+    if not A.size:
+        return np.hypot(*norms) * (1 - rounding(G0.size + G1.size))
+    U, s, Vt = np.linalg.svd(A)
+    q = len(s)
+    turned = _orthogonality(Vt.T), _orthogonality(U)
+    residual = np.linalg.norm(A - (U[:, :q] * s) @ Vt[:q]) + rounding(len(A) + q) * s.sum()
+    nuclear = s.sum() * (1 + 2 * sum(turned)) + np.sqrt(q) * (residual + rounding(len(G0)) * norms[0] * norms[1])
+    closed = (norms[0] ** 2 + norms[1] ** 2) * (1 - rounding(G0.size + G1.size)) - 2 * nuclear
+    return max(np.sqrt(max(closed, 0.0)), _dual_bound(G0, G1, U, s, Vt, norms, turned))
+
+
+def _dual_bound(G0, G1, U, s, Vt, norms, turned):
+    """The second of the two bounds; 0 where the map between the Gaussians is not safely invertible."""
+    k = len(G0)
+    if len(s) < k or s[k - 1] <= INVERTIBLE * s[0]:
+        return 0.0
+    # G0 V and G1 U for the nearest orthogonal U, V, up to eX and eY
+    (X, eX), (Y, eY) = difference(G0, Vt.T), difference(G1, U)
+    eX, eY = (size * (turn + EPS) + error for size, turn, error in zip(norms, turned, (eX, eY), strict=True))
+    steps = _paired(Y, X, k)
+    cost = np.linalg.norm(steps) * (1 - rounding(steps.size)) - eX - eY
+
+    N, inverse = X[:, :k] / np.sqrt(s[:k]), (Y[:, :k] / np.sqrt(s[:k])).T
+    off = np.abs(inverse @ N - np.eye(k)) + rounding(k) * np.abs(inverse) @ np.abs(N)
+    spread = np.linalg.norm(off)
+    if spread > 0.5:
+        return 0.0
+    TY, TX = N.T @ Y, inverse @ X
+    slip = np.linalg.norm(off @ np.abs(TX)) / (1 - spread)  # N^-1 X = (I + off)^-1 (inverse X)
+    slip += rounding(k) * (np.linalg.norm(np.abs(N.T) @ np.abs(Y)) + 2 * np.linalg.norm(np.abs(inverse) @ np.abs(X)))
+    slip += np.linalg.norm(N) * eY + 2 * np.linalg.norm(inverse) * eX
+    loss = np.linalg.norm(_paired(TY, TX, k)) * (1 + rounding(TX.size + TY.size)) + slip
+    return np.sqrt(max(cost * cost * (1 - 2 * EPS) - loss * loss, 0.0)) if cost > 0 else 0.0
+
+
+def _paired(Y, X, k):
+    return np.column_stack([Y[:, :k] - X[:, :k], X[:, k:], Y[:, k:]])
+
+
+def _orthogonality(U):
+    """At least the Frobenius distance of U (n, r) to the nearest matrix with orthonormal columns: |U^T U - I|."""
+    return _size(*difference(U.T, U, np.eye(U.shape[1])))
+
+
+def coupling_steps(F0, F1, W):
+    """(steps, delta) for x = F0 xi, y = F1 W z, z = (xi, zeta): y - x = steps z; delta (d,): the error of W W^T = I.
+
+    The nearest W with W W^T = I moves y by at most |W W^T - I| |F1|.
+    """
+    d = len(F0)
+    steps, error = difference(F1, W, np.column_stack([F0, np.zeros((d, W.shape[1] - F0.shape[1]))]))
+    return steps, np.sqrt(d) * np.linalg.norm(F1, axis=1) * _orthogonality(W.T) + error
+
+
+# -- differences that cancel ----------------------------------------------------------------------------------------
+
+
+def difference(A, B, M=0.0):
+    """(A B - M, error): rounded once, as if computed exactly, up to a Frobenius norm ``error`` near eps^2 |A| |B|.
+
+    A and B are cut in slices of so few bits that the products of the leading ones are exact in any order.
+    """
+    n = A.shape[1]
+    bits = (53 - int(n).bit_length()) // 2
+    (A1, A2, A3), (B1, B2, B3) = _slices(A, bits), _slices(B, bits)
+    first, e1 = _two_sum(A1 @ B1, -M)
+    second, e2 = _two_sum(A1 @ B2, A2 @ B1)
+    total, e3 = _two_sum(first, second)
+    value = total + (e1 + e2 + e3 + (A2 @ B2 + A1 @ B3 + A3 @ B))
+    small = 2.0 ** (-2 * bits) * np.abs(A).max(initial=0) * np.abs(B).max(initial=0)
+    return value, 16 * n * rounding(n) * small * np.sqrt(value.size)
+
+
+def _slices(A, bits):
+    """A = A1 + A2 + A3, with A1 and A2 multiples of 2^-bits and 2^(-2 bits) of the largest entry's power of two."""
+    grid = np.ldexp(1.5, 52 - bits + int(np.frexp(np.abs(A).max(initial=0))[1]))
+    A1 = (A + grid) - grid
+    rest, grid = A - A1, np.ldexp(grid, -bits)
+    A2 = (rest + grid) - grid
+    return A1, A2, rest - A2
+
+
+def _two_sum(a, b):
+    """a + b and its rounding error, exactly (Knuth)."""
+    s = a + b
+    c = s - a
+    return s, (a - (s - c)) + (b - c)
+
+
+def _size(value, error):
+    """At least the Frobenius norm of what ``difference`` approximates."""
+    return np.linalg.norm(value) * (1 + rounding(value.size)) + error
+
+
+# -- factors ------------------------------------------------------------------------------------------------------
+
+
+def covariance_factor(S):
+    """(F (d, r), delta (d,)) with W_gamma(N(0, S), N(0, F F^T))^2 <= gamma(diag(delta^2)) for a symmetric (d, d) S.
+
+    S = D R D with powers of two D that make the diagonal of R about one, so that graded covariances keep their digits;
+    rows that are zero stay zero. An S with a negative eigenvalue stands for its positive semidefinite part, for which
+    D must be a multiple of the identity.
+    """
+    F, delta = np.zeros((len(S), 0)), np.zeros(len(S))
+    live = S.any(1)
+    if not live.any():
+        return F, delta
+    part = S[np.ix_(live, live)]
+    diagonal, common = part.diagonal(), np.full(len(part), np.abs(part).max())
+    for top in [diagonal, common] if (diagonal > 0).all() else [common]:
+        exponent = (np.frexp(top)[1] + 1) // 2
+        factor, rho, definite = _scaled_factor(np.ldexp(part, -(exponent[:, None] + exponent)))
+        if definite:
+            break
+    F = np.zeros((len(S), factor.shape[1]))
+    F[live] = np.ldexp(factor, exponent[:, None])
+    delta[live] = np.ldexp(rho, exponent)
+    return F, delta
+
+
+def cloud_factor(x, weights):
+    """(centre, rest, F, delta): a cloud x (n, d) has mean centre + rest and the covariance of F, up to delta (d,).
+
+    z (n,) standard normal: x^T sqrt(w) z has the covariance of the cloud, and so has F P^T z if P has orthonormal
+    columns.
+    """
+    n, d = x.shape
+    centre = weights @ x
+    near = x - centre
+    rest = weights @ near
+    rows = np.sqrt(weights)[:, None] * (near - rest)
+    P, s, Vt = np.linalg.svd(rows, full_matrices=False)
+    keep = s > max(n, d) * EPS * s[0]
+    P, F = P[:, keep], Vt[keep].T * s[keep]
+    size, spread = np.linalg.norm(rows, axis=0), np.sqrt(weights @ near**2)
+    # the residual of the factor; its rounding; that of the weights, of rest and of the rows
+    gap, error = difference(P, F.T, rows)
+    delta = np.linalg.norm(gap, axis=0) + error + _orthogonality(P) * np.linalg.norm(F, axis=1)
+    delta += 2 * rounding(n) * (size + spread)
+    return centre, rest, F, np.sqrt(d) * delta
+
+
+def _scaled_factor(R):
+    """(F, rho, definite) with W_2(N(0, R), N(0, F F^T)) <= rho; ``definite``: R is certainly positive definite.
+
+    |A^(1/2) - B^(1/2)|_F <= |A - B|_F / sqrt(lambda_min) serves for the eigenvalues above ``TAIL``. What they leave,
+    E = R - F F^T, is known to twice the digits, and its part T on the other eigenvectors has the other eigenvalues.
+    """
+    lam, U = np.linalg.eigh(R)
+    top = max(lam[-1], -lam[0])
+    main = lam > max(TAIL * top, -4 * lam[0])
+    F = U[:, main] * np.sqrt(lam[main])
+    E, error = difference(F, -F.T, -R)
+    if main.all():
+        e = _size(E, error)
+        least = lam[0] - e - rounding(len(R)) * top
+        return F, e / np.sqrt(least), True
+    return _with_tail(F, E, error + EPS * np.linalg.norm(E), lam[main][0], top, U[:, main], U[:, ~main])
+
+
+def _with_tail(F, E, error, least, top, U, V):
+    """``_scaled_factor`` with the eigenvalues of E on the span of V (d, t) added; F's lie on that of U.
+
+    With O the orthogonal matrix nearest to [U, V], e bounds the blocks UU, VU of O^T E O. Then R is the Schur
+    complement S = T + (e^2 / least) on V, congruent by 1 + e / least. W_2(S, T_+)^2 <= |S - T_+|_* (Powers, Stormer).
+    The negative eigenvectors of R lean out of V by e / least.
+    """
+    d, t = V.shape
+    turned = _orthogonality(np.column_stack([U, V]))
+    e = 1.1 * np.linalg.norm(E @ U) + 2 * (turned + d * rounding(d)) * np.linalg.norm(E) + error
+    least = least - 2 * e - rounding(d) * top
+    T = symmetrize(V.T @ E @ V)
+    eT = 3 * turned * np.linalg.norm(E) + error + 2 * (e + turned * top) ** 2 / least
+    eT += 2 * rounding(d) * np.linalg.norm(np.abs(V.T) @ np.abs(E) @ np.abs(V))
+    lam, N = np.linalg.eigh(T)
+    size = np.abs(lam).max()
+    eT += np.linalg.norm(T @ N - N * lam) + (t * rounding(t) + 5 * _orthogonality(N)) * size
+    tail = np.sqrt(np.maximum(lam, 0))
+    leaning = e * np.sqrt(np.sqrt(t) * (max(-lam[0], 0.0) + eT) / least)
+    rho = 3 * e / np.sqrt(least) + np.sqrt(np.sqrt(t) * (eT + leaning))
+    rho += turned * np.sqrt(size) + np.sqrt(d) * rounding(t) * np.linalg.norm(tail)
+    return np.column_stack([F, (V @ N) * tail]), rho, lam[0] > eT
