@@ -8,7 +8,7 @@ computed metric Q has gamma_polar(Q) <= 1 + 8 d eps. Nothing is assumed of LAPAC
 Proved. Every error is a displacement, so the triangle inequality of W_gamma adds it to the *distance*: a factor F
 computed from S comes with delta (d,) such that W_gamma(N(0, S), N(0, F F^T))^2 <= gamma(diag(delta^2)), and
 
-    sqrt(L) = W_Q(F0, F1)/sqrt(gamma_polar(Q)) - r,    sqrt(U) = sqrt(gamma(moment)) + r,    r = ``radius`` of the errors.
+    sqrt(L) = W_Q(F0, F1)/sqrt(gamma_polar(Q)) - r,    sqrt(U) = sqrt(gamma(moment)) + r,    r the ``radius`` of deltas.
 
 The moment rule: if each entry of a computed moment M obeys |error_kl| <= e sqrt(M_kk M_ll), the exact one is at most
 M + e d diag(M) in the Loewner order, and a gauge is monotone.
@@ -19,8 +19,8 @@ import numpy as np
 from ._validation import EPS, symmetrize
 from .gauges import Gauge, Multiple
 
-# Eigenvalues below this part of the largest are computed anew: eps / sqrt(TAIL) is what those above it may err,
-# sqrt(TAIL eps) those below.
+# Eigenvalues below this part of the largest are computed anew; what is left of their standard deviations is at most
+# about sqrt(TAIL eps) times the largest.
 TAIL = 1e-10
 INVERTIBLE = 1e-13  # least ratio of singular values at which the dual map is used as an invertible matrix
 KEPT = 1e-6  # else, the part of the largest standard deviation from which a direction is kept
@@ -252,40 +252,43 @@ def cloud_factor(x, weights):
 def _scaled_factor(R):
     """(F, rho, definite) with W_2(N(0, R), N(0, F F^T)) <= rho; ``definite``: R is certainly positive definite.
 
-    |A^(1/2) - B^(1/2)|_F <= |A - B|_F / sqrt(lambda_min) serves for the eigenvalues above ``TAIL``. What they leave,
-    E = R - F F^T, is known to twice the digits, and its part T on the other eigenvectors has the other eigenvalues.
+    F = U sqrt(lam), and E = R - F F^T is known to twice the digits. With Y_ij = (U^T E U)_ij / (sqrt(lam_i) +
+    sqrt(lam_j)), F + U Y is a factor of R up to squares of rounding, Q, whose root costs |Q|/sqrt(lambda_min).
     """
     lam, U = np.linalg.eigh(R)
     top = max(lam[-1], -lam[0])
     main = lam > max(TAIL * top, -4 * lam[0])
-    F = U[:, main] * np.sqrt(lam[main])
+    root = np.sqrt(lam * main, where=main, out=np.zeros(len(lam)))
+    F = U[:, main] * root[main]
     E, error = difference(F, -F.T, -R)
+    error += EPS * np.linalg.norm(E)
+    turned = _orthogonality(U)
+    error += 3 * (turned + len(R) * rounding(len(R))) * np.linalg.norm(E)  # of U^T E U, U replaced by its nearest
+    least = lam[main][0] - 2 * np.linalg.norm(E) - rounding(len(R)) * top
+    y = np.linalg.norm(U.T @ E @ U[:, main] / (root[:, None] + root[main]))
+    second = y + turned * np.sqrt(top)
+    rho = 1.5 * y + 3 * (error + second * second) / np.sqrt(least)
     if main.all():
-        e = _size(E, error)
-        least = lam[0] - e - rounding(len(R)) * top
-        return F, e / np.sqrt(least), True
-    return _with_tail(F, E, error + EPS * np.linalg.norm(E), lam[main][0], top, U[:, main], U[:, ~main])
+        return F, rho, True
+    tail, rest, definite = _tail_factor(U[:, ~main], E, error + 3 * second * second, y, least)
+    return np.column_stack([F, tail]), rho + rest, definite
 
 
-def _with_tail(F, E, error, least, top, U, V):
-    """``_scaled_factor`` with the eigenvalues of E on the span of V (d, t) added; F's lie on that of U.
+def _tail_factor(V, E, error, lean, least):
+    """``_scaled_factor`` on the other eigenvectors V (d, t): those of T = V^T E V, the positive ones.
 
-    With O the orthogonal matrix nearest to [U, V], e bounds the blocks UU, VU of O^T E O. Then R is the Schur
-    complement S = T + (e^2 / least) on V, congruent by 1 + e / least. W_2(S, T_+)^2 <= |S - T_+|_* (Powers, Stormer).
-    The negative eigenvectors of R lean out of V by e / least.
+    R is congruent to a block on the main ones and a Schur complement S with |S - T| <= error. Replacing S by the
+    positive part of T costs |S - T_+|_*^(1/2) (Powers, Stormer). If S has negative eigenvalues, the positive part of R
+    is not that of S, because their eigenvectors lean out of V by at most lean / sqrt(least).
     """
     d, t = V.shape
-    turned = _orthogonality(np.column_stack([U, V]))
-    e = 1.1 * np.linalg.norm(E @ U) + 2 * (turned + d * rounding(d)) * np.linalg.norm(E) + error
-    least = least - 2 * e - rounding(d) * top
     T = symmetrize(V.T @ E @ V)
-    eT = 3 * turned * np.linalg.norm(E) + error + 2 * (e + turned * top) ** 2 / least
-    eT += 2 * rounding(d) * np.linalg.norm(np.abs(V.T) @ np.abs(E) @ np.abs(V))
     lam, N = np.linalg.eigh(T)
     size = np.abs(lam).max()
-    eT += np.linalg.norm(T @ N - N * lam) + (t * rounding(t) + 5 * _orthogonality(N)) * size
-    tail = np.sqrt(np.maximum(lam, 0))
-    leaning = e * np.sqrt(np.sqrt(t) * (max(-lam[0], 0.0) + eT) / least)
-    rho = 3 * e / np.sqrt(least) + np.sqrt(np.sqrt(t) * (eT + leaning))
-    rho += turned * np.sqrt(size) + np.sqrt(d) * rounding(t) * np.linalg.norm(tail)
-    return np.column_stack([F, (V @ N) * tail]), rho, lam[0] > eT
+    error += np.linalg.norm(T @ N - N * lam) + (t * rounding(t) + 5 * _orthogonality(N)) * size
+    negative = max(-lam[0], 0.0) + error
+    error += np.sqrt(np.sqrt(t) * 2 * np.linalg.norm(E) * negative * lean / np.sqrt(least))
+    root = np.sqrt(np.maximum(lam, 0))
+    rho = np.sqrt(np.sqrt(t) * error) + 2 * _orthogonality(V) * np.sqrt(size)
+    rho += np.sqrt(d) * rounding(t) * np.linalg.norm(root)
+    return (V @ N) * root, rho, lam[0] > error

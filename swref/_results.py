@@ -41,7 +41,7 @@ class Result(Report):
     relative_gap: float  # (U - L)/U, and 0 when U = 0
     moment: np.ndarray = field(repr=False)
     metric: np.ndarray = field(repr=False)
-    status: str  # "converged", "max_iter", "stalled", "interrupted"
+    status: str  # "converged", "max_iter", "stalled", "interrupted", "rounding"
     iterations: int
     history: np.ndarray = field(repr=False)
 
@@ -69,8 +69,8 @@ def scaled_back(solution, scale, upper=None, moment=None):
     with np.errstate(over="ignore", under="ignore"):
         return {
             "distance": float(np.sqrt(upper)) * scale,
-            "lower_bound": float(lower) * scale * scale,
-            "upper_bound": float(upper) * scale * scale,
+            "lower_bound": squared_back(lower, scale, 0.0),
+            "upper_bound": squared_back(upper, scale, np.inf),
             "relative_gap": float((upper - lower) / upper) if upper > 0 else 0.0,
             "moment": moment * scale * scale,
             "metric": np.array(solution.metric),
@@ -80,12 +80,24 @@ def scaled_back(solution, scale, upper=None, moment=None):
         }
 
 
-def finish(result, tol, strict):
-    """The result, or NotConverged carrying it when the tolerance was missed and ``strict``."""
+def squared_back(bound, scale, away):
+    """bound * scale^2, scale a power of two: rounded only outside the range of float64, and then towards ``away``."""
+    value = float(bound) * scale * scale
+    if bound and value < np.finfo(float).tiny:
+        return float(np.nextafter(value, away))
+    return min(value, np.finfo(float).max) if away == 0 else value
+
+
+def finish(result, tol, strict, blame=""):
+    """The result, or NotConverged carrying it when the tolerance was missed and ``strict``.
+
+    ``blame`` is added to the message when the status is "rounding".
+    """
     if strict and result.status != "converged":
+        because = f"; {blame}" if result.status == "rounding" else ""
         raise NotConverged(
             f"relative gap {result.relative_gap:.2e} after {result.iterations} {result._steps} ({result.status}), "
-            f"wanted {tol:.1e}; the result with its bounds is in .result (or pass strict=False)",
+            f"wanted {tol:.1e}{because}; the result with its bounds is in .result (or pass strict=False)",
             result,
         )
     return result

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from ._gaussian_bounds import cloud_factor, coupling_steps, covariance_factor, metric_lower, moment_upper, radius
-from ._results import Result, finish, scaled_back
+from ._results import Result, finish, scaled_back, squared_back
 from ._validation import EPS, as_array, as_psd, as_weights, check_count, check_dimension, check_positive
 from .gauges import get_gauge
 from .maxmin import call_limit, solve
@@ -36,11 +36,12 @@ class GaussianResult(Result):
     def conditional(self):
         """(T, N), both (d, d): given x, y is Gaussian with mean m1 + T (x - m0) and covariance N.
 
-        N = 0 exactly when the coupling is a map. On the null space of S0, where x never is, T = 0.
+        N = 0 exactly when the coupling is a map. Where the standard deviation of x is at most sqrt(d eps) of the
+        largest, as on the null space of a rounded S0, T = 0.
         """
         X, Y = self._joint
         scale, X, Y = unit_scale(X, Y)
-        T = Y @ np.linalg.pinv(X, rcond=X.shape[0] * EPS) if X.any() else np.zeros((len(X), len(X)))
+        T = Y @ np.linalg.pinv(X, rcond=np.sqrt(X.shape[0] * EPS)) if X.any() else np.zeros((len(X), len(X)))
         rest = Y - T @ X
         return T, rest @ rest.T * scale * scale
 
@@ -59,13 +60,15 @@ def gaussian_transport(m0, S0, m1, S1, gauge, *, tol=1e-8, max_iter=None, strict
     m0, m1 (d,): means; S0, S1 (d, d): covariances, singular ones and zero included. ``gauge``: a name or a
     ``swref.Gauge``. Returns a ``GaussianResult``.
 
-    Cutoff: eigenvalues of a covariance up to d eps lambda_max count as zero; this moves the distance (not squared) by
-    at most sqrt(gamma(I) d eps lambda_max), which no computation from the rounded matrix could resolve.
-    Converged when U - L <= tol U + slack with slack = 8 d eps r (r eps + W'), r^2 = gamma(I) max(lambda_max(S0),
-    lambda_max(S1), max|D|^2), W'^2 the gauge of the W2-optimal moment: rounding, which matters for Gaussians that
-    nearly coincide. Both bounds hold to it whatever the status: L is the closed form
-    <Q, D D^T + S0 + S1> - 2 |S1^(1/2) Q S0^(1/2)|_* at one Q in K, U the gauge of the moment of the returned coupling.
+    Both bounds hold to the last digit for the numbers given, whatever the status (``swref._gaussian_bounds`` states what
+    this rests on): L comes from one metric Q in K by duality, U is the gauge of the moment of the returned coupling, and
+    both are widened by what rounding may have done. A covariance that is positive semidefinite only to the tolerance of
+    the check stands for its positive semidefinite part. The zero eigenvalues of a singular covariance are seldom zero in
+    floats, and one of eps lambda_max moves the distance by up to sqrt(gamma(I) eps lambda_max): so does the answer.
 
+    Converged when U - L <= tol U + slack with slack = 32 d eps r (r eps + W'), r^2 = gamma(I) max(lambda_max(S0),
+    lambda_max(S1), max|D|^2), W'^2 the gauge of the W2-optimal moment: rounding, which matters for Gaussians that
+    nearly coincide. The status is "rounding" when the widening is more, as when ill-conditioned ones nearly coincide.
     At most ``max_iter`` oracle calls; None: 1000, or d (d + 1) if that is more.
     Raises NotConverged (with ``.result``) when the tolerance is missed, unless ``strict=False``.
     Raises ValueError for malformed means, covariances or gauge, GaugeError for a gauge that is not convex.
@@ -81,7 +84,10 @@ def gaussian_transport(m0, S0, m1, S1, gauge, *, tol=1e-8, max_iter=None, strict
     with np.errstate(over="ignore"):
         shift = as_array("m1 - m0", m1 - m0, 1)
     pair = _Pair(shift, *covariance_factor(S0), *covariance_factor(S1), np.array_equal(S0, S1))
-    return finish(_transport((m0, m1), pair, gauge, tol, max_iter), tol, strict)
+    result = _transport((m0, m1), pair, gauge, tol, max_iter)
+    spread = np.sqrt(max(S0.diagonal().max(), S1.diagonal().max(), 0.0))
+    blame = f"rounding of covariances with standard deviations up to {spread:.3g} hides so small a distance"
+    return finish(result, tol, strict, blame)
 
 
 def moment_lower_bound(x, y, gauge, a=None, b=None, *, tol=1e-8):
@@ -89,7 +95,9 @@ def moment_lower_bound(x, y, gauge, a=None, b=None, *, tol=1e-8):
 
     At most W_gamma(mu, nu)^2 for all measures with these moments, Gaussian or not, because the moment of a plan
     depends on its own second moments only. x (n, d), y (m, d); a (n,), b (m,): weights (None: equal).
-    Returns the certified lower end of a bracket of relative width ``tol``; if that is missed, a smaller true bound.
+    Returns the lower end of a bracket of relative width ``tol``, lowered by what rounding may have done to means and
+    covariances; if the width is missed, a smaller true bound.
+    Raises ValueError for malformed clouds, weights or gauge, GaugeError for a gauge that is not convex.
     """
     x, y = as_array("x", x, 2), as_array("y", y, 2)
     if x.shape[1] != y.shape[1]:
@@ -99,12 +107,11 @@ def moment_lower_bound(x, y, gauge, a=None, b=None, *, tol=1e-8):
     check_dimension(gauge, x.shape[1])
     scale = _power_of_two(x, y)
     (m0, r0, F0, delta0), (m1, r1, F1, delta1) = (cloud_factor(z[w > 0] / scale, w[w > 0]) for z, w in ((x, a), (y, b)))
-    shift = (m1 - m0) + (r1 - r0)
-    pair = _Pair(shift, F0, delta0, F1, delta1 + EPS * (np.abs(m1 - m0) + np.abs(r0) + np.abs(r1)), False)
+    far, near = m1 - m0, r1 - r0
+    pair = _Pair(far + near, F0, delta0, F1, delta1 + np.sqrt(len(far)) * EPS * (np.abs(far) + np.abs(near)), False)
     limit = call_limit(None, x.shape[1])
     bound = _transport((m0, m1), pair, gauge, check_positive("tol", tol), limit).lower_bound
-    with np.errstate(over="ignore", under="ignore"):
-        return float(bound * scale * scale)
+    return squared_back(bound, scale, 0.0)
 
 
 class GaussianOracle:
@@ -133,7 +140,7 @@ class GaussianOracle:
 
 @dataclass(frozen=True)
 class _Pair:
-    """Two Gaussians: y - x has mean ``shift``; their covariances have factors F0, F1 with errors delta0, delta1 (d,)."""
+    """Two Gaussians, y - x of mean ``shift``, whose covariances have factors F0, F1 with errors delta0, delta1 (d,)."""
 
     shift: np.ndarray
     F0: np.ndarray
@@ -159,20 +166,22 @@ def _transport(means, pair, gauge, tol, max_iter):
     oracle, d = GaussianOracle(F0, F1, shift), len(shift)
     classical = gauge.value(oracle.evaluate(np.eye(d))[1])
     size = np.sqrt(gauge.value(np.eye(d))) * max([1.0, *(np.linalg.norm(F, 2) for F in (F0, F1) if F.size)])
-    slack = 8 * d * EPS * size * (size * EPS + np.sqrt(classical))
-    solution = solve(oracle, gauge, tol=tol, max_iter=max_iter, slack=slack)
+    slack = 32 * d * EPS * size * (size * EPS + np.sqrt(classical))
+    # The solver leaves room for the widening of its bounds, up to half of the tolerance.
+    apart = 0.0 if pair.equal else radius(gauge, pair.delta0, pair.delta1)
+    room = 6 * apart / np.sqrt(classical) + 64 * d * EPS if classical > 0 else 0.0
+    solution = solve(oracle, gauge, tol=max(tol - room, tol / 2), max_iter=max_iter, slack=slack / 2)
 
     C, rest = _mixed_correlation(solution)
     X, Y = np.column_stack([F0, np.zeros((d, rest.shape[1]))]), np.column_stack([F1 @ C, F1 @ rest])
-    if pair.equal:
-        steps, apart, joint = np.zeros((d, 0)), [], []
-    else:
+    steps, joint = np.zeros((d, 0)), 0.0
+    if not pair.equal:
         steps, delta = coupling_steps(F0, F1, np.column_stack([C, rest]))
-        apart, joint = [pair.delta0, pair.delta1], [delta]
+        joint = radius(gauge, delta)
     steps = np.column_stack([steps, shift])
     moment = steps @ steps.T
-    upper = moment_upper(gauge, moment, steps.shape[1], radius(gauge, *apart, *joint))
-    lower = metric_lower(gauge, solution.metric, F0, F1, shift, pair.equal, radius(gauge, *apart))
+    upper = moment_upper(gauge, moment, steps.shape[1], apart + joint)
+    lower = metric_lower(gauge, solution.metric, F0, F1, shift, pair.equal, apart)
     if lower > upper:
         raise AssertionError(f"the bounds cross: {lower!r} > {upper!r}")
     status = solution.status
