@@ -1,50 +1,21 @@
-"""Rounding of the bounds between Gaussians: what is assumed of float64, and what is proved from it.
+"""Gaussians: a lower bound from one metric, the moment of a coupling, factors of covariances, all with their rounding.
 
-Assumed. (1) IEEE double precision, in which a sum or matrix product of length n, in any order, has
-|fl(A B) - A B| <= n u/(1 - n u) |A| |B|, u = 2^-53, and in which nothing under- or overflows: inputs are scaled by
-powers of two first. (2) A gauge's ``value`` and closed ``polar`` have relative error at most 8 d eps, and every
-computed metric Q has gamma_polar(Q) <= 1 + 8 d eps. Nothing is assumed of LAPACK: its residuals are measured.
+Every error is a displacement: a factor F computed from S comes with delta (d,) such that
+W_gamma(N(0, S), N(0, F F^T))^2 <= gamma(diag(delta^2)), and by the triangle inequality of W_gamma
 
-Proved. Every error is a displacement, so the triangle inequality of W_gamma adds it to the *distance*: a factor F
-computed from S comes with delta (d,) such that W_gamma(N(0, S), N(0, F F^T))^2 <= gamma(diag(delta^2)), and
-
-    sqrt(L) = W_Q(F0, F1)/sqrt(gamma_polar(Q)) - r,    sqrt(U) = sqrt(gamma(moment)) + r,    r the ``radius`` of deltas.
-
-The moment rule: if each entry of a computed moment M obeys |error_kl| <= e sqrt(M_kk M_ll), the exact one is at most
-M + e d diag(M) in the Loewner order, and a gauge is monotone.
+    sqrt(L) = W_Q(F0, F1)/gamma_polar(Q)^(1/2) - r,    sqrt(U) = gamma(moment)^(1/2) + r,    r the ``radius`` of deltas.
 """
 
 import numpy as np
 
+from ._rounding import difference, metric_size, norm_upper, rounding
 from ._validation import EPS, symmetrize
-from .gauges import Gauge, Multiple
 
 # Eigenvalues below this part of the largest are computed anew; what is left of their standard deviations is at most
 # about sqrt(TAIL eps) times the largest.
 TAIL = 1e-10
 INVERTIBLE = 1e-13  # least ratio of singular values at which the dual map is used as an invertible matrix
 KEPT = 1e-6  # else, the part of the largest standard deviation from which a direction is kept
-
-
-def rounding(n):
-    """Relative error of a sum of n products, doubled, so that it also covers the evaluation of the bound itself."""
-    return (n + 4) * EPS
-
-
-def radius(gauge, *deltas):
-    """At least sum_k sqrt(gamma(diag(delta_k^2))), what displacements of second moment diag(delta_k^2) may cost."""
-    if not deltas:
-        return 0.0
-    square = len(deltas) * sum(delta * delta for delta in deltas)
-    return np.sqrt(gauge.value(np.diag(square))) * (1 + _gauge_error(len(square)))
-
-
-def moment_upper(gauge, moment, terms, extra):
-    """At least (sqrt(gamma(exact moment)) + extra)^2, for ``moment`` (d, d) computed as a sum of ``terms`` squares."""
-    d = len(moment)
-    raised = moment + np.diag(d * rounding(terms) * moment.diagonal())
-    root = np.sqrt(gauge.value(raised)) * (1 + _gauge_error(d)) + extra
-    return root * root * (1 + 2 * EPS)
 
 
 def metric_lower(gauge, Q, F0, F1, shift, equal, extra):
@@ -56,21 +27,9 @@ def metric_lower(gauge, Q, F0, F1, shift, equal, extra):
     lam, U = np.linalg.eigh(Q)
     keep = lam > d * EPS * lam[-1]
     R = np.sqrt(lam[keep])[:, None] * U[:, keep].T  # R^T R is positive semidefinite, whatever rounding did to Q
-    size = np.sqrt(max(1.0, _polar(gauge, R.T @ R))) * (1 + _gauge_error(d))
+    size = np.sqrt(metricnorm_upper(gauge, R.T @ R)) * (1 + EPS)
     root = max(metric_distance(one, F0, F1, shift, equal) for one in _projections(R, F0, F1, equal)) / size - extra
     return max(root, 0.0) ** 2 * (1 - 4 * EPS)
-
-
-def _gauge_error(d):
-    return 8 * d * EPS
-
-
-def _polar(gauge, Q):
-    """gamma_polar(Q) where it is closed, else 1: assumption (2)."""
-    factor = 1.0
-    while isinstance(gauge, Multiple):
-        gauge, factor = gauge.gauge, factor * gauge.factor
-    return gauge.polar(symmetrize(Q)) / factor if type(gauge).polar is not Gauge.polar else 1.0
 
 
 def _projections(R, F0, F1, equal):
@@ -88,7 +47,7 @@ def metric_distance(R, F0, F1, shift, equal):
     z, G0, G1 = R @ shift, R @ F0, R @ F1
     lost, centred = rounding(len(shift)) * np.linalg.norm(np.abs(R) @ np.abs(shift)), 0.0
     if not equal:
-        lost += sum(_size(*difference(R, F, G)) for F, G in ((F0, G0), (F1, G1)))
+        lost += sum(norm_upper(*difference(R, F, G)) for F, G in ((F0, G0), (F1, G1)))
         centred = max(_nuclear_bound(G0, G1), 0.0)
     return np.hypot(centred, np.linalg.norm(z)) * (1 - rounding(len(z))) - lost
 
@@ -147,7 +106,7 @@ def _paired(Y, X, k):
 
 def _orthogonality(U):
     """At least the Frobenius distance of U (n, r) to the nearest matrix with orthonormal columns: |U^T U - I|."""
-    return _size(*difference(U.T, U, np.eye(U.shape[1])))
+    return norm_upper(*difference(U.T, U, np.eye(U.shape[1])))
 
 
 def coupling_steps(F0, F1, W):
@@ -158,46 +117,6 @@ def coupling_steps(F0, F1, W):
     d = len(F0)
     steps, error = difference(F1, W, np.column_stack([F0, np.zeros((d, W.shape[1] - F0.shape[1]))]))
     return steps, np.sqrt(d) * np.linalg.norm(F1, axis=1) * _orthogonality(W.T) + error
-
-
-# -- differences that cancel ----------------------------------------------------------------------------------------
-
-
-def difference(A, B, M=0.0):
-    """(A B - M, error): rounded once, as if computed exactly, up to a Frobenius norm ``error`` near eps^2 |A| |B|.
-
-    A and B are cut in slices of so few bits that the products of the leading ones are exact in any order.
-    """
-    n = A.shape[1]
-    bits = (53 - int(n).bit_length()) // 2
-    (A1, A2, A3), (B1, B2, B3) = _slices(A, bits), _slices(B, bits)
-    first, e1 = _two_sum(A1 @ B1, -M)
-    second, e2 = _two_sum(A1 @ B2, A2 @ B1)
-    total, e3 = _two_sum(first, second)
-    value = total + (e1 + e2 + e3 + (A2 @ B2 + A1 @ B3 + A3 @ B))
-    small = 2.0 ** (-2 * bits) * np.abs(A).max(initial=0) * np.abs(B).max(initial=0)
-    return value, 16 * n * rounding(n) * small * np.sqrt(value.size)
-
-
-def _slices(A, bits):
-    """A = A1 + A2 + A3, with A1 and A2 multiples of 2^-bits and 2^(-2 bits) of the largest entry's power of two."""
-    grid = np.ldexp(1.5, 52 - bits + int(np.frexp(np.abs(A).max(initial=0))[1]))
-    A1 = (A + grid) - grid
-    rest, grid = A - A1, np.ldexp(grid, -bits)
-    A2 = (rest + grid) - grid
-    return A1, A2, rest - A2
-
-
-def _two_sum(a, b):
-    """a + b and its rounding error, exactly (Knuth)."""
-    s = a + b
-    c = s - a
-    return s, (a - (s - c)) + (b - c)
-
-
-def _size(value, error):
-    """At least the Frobenius norm of what ``difference`` approximates."""
-    return np.linalg.norm(value) * (1 + rounding(value.size)) + error
 
 
 # -- factors ------------------------------------------------------------------------------------------------------

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ._gaussian_bounds import cloud_factor, coupling_steps, covariance_factor, metric_lower, moment_upper, radius
+from ._gaussian_bounds import cloud_factor, coupling_steps, covariance_factor, metric_lower
 from ._results import Result, finish, scaled_back, squared_back
+from ._rounding import moment_upper, radius
 from ._validation import EPS, as_array, as_psd, as_weights, check_count, check_dimension, check_positive
 from .gauges import get_gauge
 from .maxmin import call_limit, solve
@@ -60,11 +61,11 @@ def gaussian_transport(m0, S0, m1, S1, gauge, *, tol=1e-8, max_iter=None, strict
     m0, m1 (d,): means; S0, S1 (d, d): covariances, singular ones and zero included. ``gauge``: a name or a
     ``swref.Gauge``. Returns a ``GaussianResult``.
 
-    Both bounds hold to the last digit for the numbers given, whatever the status (``swref._gaussian_bounds`` states what
-    this rests on): L comes from one metric Q in K by duality, U is the gauge of the moment of the returned coupling, and
-    both are widened by what rounding may have done. A covariance that is positive semidefinite only to the tolerance of
-    the check stands for its positive semidefinite part. The zero eigenvalues of a singular covariance are seldom zero in
-    floats, and one of eps lambda_max moves the distance by up to sqrt(gamma(I) eps lambda_max): so does the answer.
+    Both bounds hold to the last digit for the numbers given, whatever the status; ``swref._rounding`` states
+    what this rests on. L comes from one metric Q in K by duality, U is the gauge of the moment of the returned
+    coupling, and both are widened by what rounding may have done. A covariance that is positive semidefinite only to
+    the tolerance of the check stands for its positive semidefinite part. The zero eigenvalues of a singular covariance
+    are seldom zero in floats, and one of eps lambda_max moves the distance by up to sqrt(gamma(I) eps lambda_max).
 
     Converged when U - L <= tol U + slack with slack = 32 d eps r (r eps + W'), r^2 = gamma(I) max(lambda_max(S0),
     lambda_max(S1), max|D|^2), W'^2 the gauge of the W2-optimal moment: rounding, which matters for Gaussians that
