@@ -27,7 +27,7 @@ def metric_lower(gauge, Q, F0, F1, shift, equal, extra):
     lam, U = np.linalg.eigh(Q)
     keep = lam > d * EPS * lam[-1]
     R = np.sqrt(lam[keep])[:, None] * U[:, keep].T  # R^T R is positive semidefinite, whatever rounding did to Q
-    size = np.sqrt(metricnorm_upper(gauge, R.T @ R)) * (1 + EPS)
+    size = np.sqrt(metric_size(gauge, R.T @ R)) * (1 + EPS)
     root = max(metric_distance(one, F0, F1, shift, equal) for one in _projections(R, F0, F1, equal)) / size - extra
     return max(root, 0.0) ** 2 * (1 - 4 * EPS)
 

@@ -214,7 +214,7 @@ def test_a_factor_is_as_near_to_its_covariance_as_it_says(kind, d, seed):
     # and near enough for the default tolerance, relative to the largest standard deviation
     limit = 1e-8 if kind == "indefinite" else 1e-9
     assert np.linalg.norm(delta) <= limit * np.sqrt(np.abs(S).max())
-    if kind in ("full", "diagonal"):
+    if kind == "diagonal" or np.linalg.cond(S) < 1e3:
         assert np.linalg.norm(delta) <= 1e-13 * np.sqrt(np.abs(S).max())
 
 
