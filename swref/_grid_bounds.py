@@ -1,22 +1,34 @@
-"""The discrete dynamic problem between two densities, and the bounds that any iterate of a solver gives."""
+"""The discrete dynamic problem between two densities, and the bounds that any iterate of a solver gives.
+
+The bounds hold in real arithmetic, on the assumptions of ``_rounding``, for densities known to ``DENSITY`` and cells to
+2 eps: L from potentials and metrics alone, whatever their violation; U from a curve alone, whatever its residual.
+"""
+
+from math import fsum
 
 import numpy as np
 from scipy.optimize import minimize_scalar, nnls
 
+from ._rounding import gauge_error, gauge_upper, metric_size, moment_upper, rounding
+from ._validation import EPS
 from .gauges import Gauge, Multiple
 from .gauges.door import attained
+
+DENSITY = 8 * EPS  # relative error of the densities: mass one, a floor, divided by the volume of a cell
 
 
 class Problem:
     """The discrete problem between densities (nx, ny) of mass one, and the bounds that any iterate gives."""
 
-    def __init__(self, grid, rho0, rho1, gauge, d, constant_metric):
+    def __init__(self, grid, rho0, rho1, gauge, d, constant_metric, equal=False):
+        """``equal``: the densities are equal as given, and not by rounding."""
         self.grid, self.rho0, self.rho1, self.d, self.constant_metric = grid, rho0, rho1, d, constant_metric
+        self.equal = equal
         self.strength = max(attained(gauge, np.outer(e, e))[1] for e in np.eye(d))
         self.gauge = gauge if self.strength == 1 else gauge * (1 / self.strength)
         while isinstance(gauge, Multiple):
             gauge = gauge.gauge
-        self.interior = _interior(self.gauge, d)
+        self.interior, self.unit = _interior(self.gauge, d), self.gauge.value(np.eye(d))
         self.K = _Hull(self.gauge, self.interior) if type(gauge).project is Gauge.project else self.gauge
 
     def displacement(self):
@@ -56,12 +68,43 @@ class Problem:
     def resting_pair(self):
         """The curve of two identical densities."""
         grid = self.grid
-        if (self.rho0 == self.rho1).all():
+        if self.equal or (self.rho0 == self.rho1).all():
             return np.tile(self.rho0, (grid.n_time, 1, 1)), np.zeros((2, *grid.intervals))
         return None
 
+    def residue(self, rho, m):
+        """At least the Euclidean norm of a correction that makes (rho, m) solve the continuity equation exactly.
+
+        The residual of a solution is rounding, and so is its own rounding, eps times the sizes of its parts.
+        """
+        grid = self.grid
+        g = grid.ends(self.rho0, self.rho1)
+        ends, parts = np.linalg.norm(g), 2 * np.linalg.norm(rho) / grid.dt
+        parts += sum(np.linalg.norm(m[axis]) / grid.h[axis] for axis in range(self.d))
+        error = (DENSITY + rounding(2)) * ends + rounding(4) * parts
+        return grid.stability * (np.linalg.norm(grid.residual(rho, m, g)) + error)
+
+    def certified(self, rho, m):
+        """U: at least the least action, from any (rho, m) with rho > 0 that nearly solves the continuity equation.
+
+        The corrected density is at least (1 - residue / min rho) rho, and the correction of the momentum adds to the
+        root of the action, a norm of m / sqrt(rho).
+        """
+        if self.equal:
+            return 0.0
+        residue = self.residue(rho, m)
+        share = residue / rho.min()
+        S = self.moments(rho, m)
+        if not (share < 0.5 and np.isfinite(S).all()):
+            return np.inf
+        terms = rho[0].size * (len(S) if self.constant_metric else 1) + 8
+        S = S.mean(0, keepdims=True) if self.constant_metric else S
+        action = np.mean([gauge_upper(self.gauge, one, terms) for one in S]) * (1 + rounding(len(S)))
+        moved = self.unit * self.grid.cell * self.grid.dt * residue * share
+        return float((np.sqrt(action) + np.sqrt(moved)) ** 2 / (1 - share) * (1 + 8 * EPS))
+
     def upper(self, rho, m, safe):
-        """(U, (rho, m)): a solution of the continuity equation with rho >= 0, and its action."""
+        """(U, sharp, (rho, m)): a near solution of the continuity equation with rho > 0; sharp: its action."""
         grid = self.grid
         rho, m = grid.weighted_project(rho, m, grid.ends(self.rho0, self.rho1))
         bad = rho <= 0
@@ -72,14 +115,35 @@ class Problem:
             trial = (1 - share) * rho + share * safe[0], (1 - share) * m + share * safe[1]
             if (trial[0] <= 0).any():
                 continue
-            value = self.action(self.moments(*trial))
-            if value >= best:  # the action is convex along the segment
+            value = self.certified(*trial)
+            if np.isfinite(best) and value >= best:  # the action is convex along the segment
                 break
-            best, pair = value, trial
-        return best, pair
+            if value < best:
+                best, pair = value, trial
+        return best, self.action(self.moments(*pair)), pair
+
+    def feasible_value(self, phi, Q):
+        """L: the value of potentials phi and metrics Q after shifting each interval by its worst violation.
+
+        On each interval d phi/dt + grad phi^T Q^-1 grad phi / 4 is bounded from above in every cell, the determinant of
+        Q from below. Shifting lowers the value by as much as the potential, because the masses are exactly one.
+        """
+        grid, d = self.grid, self.d
+        middle = 0.5 * (phi.max() + phi.min())
+        ends = phi[-1] - middle, phi[0] - middle
+        size = np.abs(phi - middle).max()
+        a, b = grid.A(phi), grid.B(phi - middle)[:d]
+        slope = [2 * EPS * size / step for step in grid.h[:d]]  # rounding of b: of differences of averages over time
+        H = _quadratic_upper(Q, b, slope)
+        worst = (a + 4 * EPS * np.abs(a) + H).max((1, 2))
+        terms = np.concatenate([(grid.cell * self.rho1 * ends[0]).ravel(), (-grid.cell * self.rho0 * ends[1]).ravel()])
+        shifts = grid.dt * worst
+        error = (DENSITY + rounding(4)) * fsum(np.abs(terms)) + rounding(4) * fsum(np.abs(shifts))
+        value = fsum(terms) - fsum(shifts) - error
+        return value / max(metric_size(self.gauge, one) for one in Q) * (1 - 4 * EPS) if value > 0 else value
 
     def lower(self, phi, Q):
-        """(L, phi, Q): a potential and metrics that satisfy the constraint in every cell, and their value."""
+        """(L, sharp, phi, Q): a potential and metrics that satisfy the constraint in every cell, and their value."""
         grid = self.grid
         a, b = grid.A(phi), grid.B(phi)[: self.d]
         value = grid.cell * (np.vdot(self.rho1, phi[-1]) - np.vdot(self.rho0, phi[0]))
@@ -99,7 +163,7 @@ class Problem:
                 break
             shift = grid.dt * np.append(0.0, np.cumsum(worst(size)))
             best = (-loss(size), size * phi - shift[:, None, None], mixed)
-        return best
+        return self.feasible_value(*best[1:]), *best
 
     def atoms_lower(self, phi, Q):
         """A lower bound of W^2 between atoms at cell centres: potentials made feasible by Hopf-Lax.  [Thm 3.3]
@@ -112,7 +176,11 @@ class Problem:
         full[: self.d, : self.d] = Q
         first = hopf_lax(phi, full, *self.grid.h)
         last = -hopf_lax(-first, full, *self.grid.h)
-        return max(self.grid.cell * (np.vdot(self.rho1, last) - np.vdot(self.rho0, first)), 0.0)
+        sides = np.multiply(self.grid.shape, self.grid.h)
+        error = 16 * EPS * (2 * full.diagonal() @ sides**2 + np.abs(first).max() + np.abs(last).max())
+        terms = self.grid.cell * np.concatenate([(self.rho1 * last).ravel(), (-self.rho0 * first).ravel()])
+        error += (DENSITY + rounding(4)) * fsum(np.abs(terms))
+        return max((fsum(terms) - error) / metric_size(self.gauge, Q) * (1 - 4 * EPS), 0.0)
 
     def cells_upper(self, pair, safe):
         """An upper bound of W^2 between densities constant on cells: gamma of the mean moment of one exact curve.
@@ -121,6 +189,8 @@ class Problem:
         nodes, so that the mean of 1/rho is 1 over the logarithmic mean. gamma of the time average bounds W^2 because
         W^2 is a maximum over constant metrics.  [Thm 4.2] Densities at nodes may need more of the positive solution.
         """
+        if self.equal:
+            return 0.0
         nodes, safe_nodes = self._node_densities(pair[1]), self._node_densities(safe[1])
         bad = nodes[1:-1] <= 0
         least = (nodes[1:-1][bad] / (nodes - safe_nodes)[1:-1][bad]).max() if bad.any() else 0.0
@@ -128,15 +198,29 @@ class Problem:
         return min(self._exact_cost((1 - s) * nodes + s * safe_nodes, (1 - s) * pair[1] + s * safe[1]) for s in shares)
 
     def _node_densities(self, m):
-        grid = self.grid
-        out = sum(np.diff(grid.fluxes(m, axis), axis=1 + axis) / grid.h[axis] for axis in range(self.d))
-        nodes = np.concatenate([self.rho0[None], self.rho0 - grid.dt * np.cumsum(out, 0)])
-        nodes[-1] = self.rho1  # as it is, up to rounding
+        """Those that the fluxes leave at the nodes, and at the last one rho1, which they reach up to rounding."""
+        nodes = np.concatenate([self.rho0[None], self.rho0 - self.grid.dt * np.cumsum(self._outflow(m, np.diff), 0)])
+        nodes[-1] = self.rho1
         return nodes
 
+    def _outflow(self, m, across):
+        """Fluxes through the faces of each cell, their differences or (``across`` = _sum) sums, per unit of time."""
+        grid = self.grid
+        return sum(across(grid.fluxes(m, axis), axis=1 + axis) / grid.h[axis] for axis in range(self.d))
+
     def _exact_cost(self, nodes, m):
+        """An upper bound of W^2 from fluxes m: tau, which bounds the error of the nodes, is added to all densities.
+
+        That moves the ends by at most the mass tau |domain|, and what the fluxes fail to bring to rho1 moves too: at
+        most the diameter each.
+        """
         if (nodes < 0).any() or (nodes[1:-1] <= 0).any():
             return np.inf
+        S = self._exact_moment(nodes, m)
+        return moment_upper(self.gauge, S, m.size + 16, self._end_error(m)) if np.isfinite(S).all() else np.inf
+
+    def _exact_moment(self, nodes, m):
+        """The integral over time of int m m^T / rho dx along the curve."""
         grid = self.grid
         F = [np.moveaxis(grid.fluxes(m, axis), 1 + axis, 0) for axis in range(self.d)]
         cells = [np.moveaxis(0.5 * (f[1:] + f[:-1]), 0, 1 + axis) for axis, f in enumerate(F)]
@@ -144,16 +228,55 @@ class Problem:
         inverse = _inverse_logarithmic_mean(nodes[:-1], nodes[1:])
         S = np.einsum("txy,atxy,btxy->ab", inverse, cells, cells)
         S[np.diag_indices(self.d)] += [(inverse * step**2).sum() / 12 for step in steps]
-        S *= grid.cell * grid.dt
-        return self.gauge.value(S) if np.isfinite(S).all() else np.inf
+        return S * (grid.cell * grid.dt)
+
+    def _end_error(self, m):
+        """At least what moving the ends may cost, a distance."""
+        grid = self.grid
+        missed = np.abs(self.rho0 - self.rho1 - grid.dt * self._outflow(m, np.diff).sum(0))
+        moved = self.rho0 + self.rho1 + grid.dt * self._outflow(np.abs(m), _sum).sum(0)
+        error = (DENSITY + rounding(grid.n_time + 12)) * moved
+        tau = (missed + error).max()
+        sides = np.multiply(grid.shape, grid.h)[: self.d]
+        mass = grid.cell * (2 * tau * missed.size + 0.5 * (missed + error).sum()) * (1 + rounding(missed.size))
+        # three distances, of masses that add up to ``mass``
+        return np.sqrt(3 * self.unit * (sides @ sides) * mass) * (1 + gauge_error(self.d))
+
+
+def _sum(F, axis):
+    """F[i + 1] + F[i] along an axis."""
+    F = np.moveaxis(F, axis, 0)
+    return np.moveaxis(F[1:] + F[:-1], 0, axis)
+
+
+def _quadratic_upper(Q, b, slope):
+    """At least b^T Q^-1 b / 4, (n_time, nx, ny), for metrics Q (n_time, d, d) and gradients b (d, n_time, nx, ny).
+
+    ``slope`` (d,) bounds the absolute error of b; its relative error is 4 eps.
+    """
+    b = np.abs(b[0]) if len(b) == 1 else b
+    if Q.shape[-1] == 1:
+        return (b * (1 + 4 * EPS) + slope[0]) ** 2 / (4 * Q[:, 0, 0, None, None]) * (1 + 8 * EPS)
+    q11, q12, q22 = (Q[:, i, j, None, None] for i, j in ((0, 0), (0, 1), (1, 1)))
+    determinant = q11 * q22 - q12 * q12 - 4 * EPS * q11 * q22
+
+    def quadratic(x, y, cross):
+        return q22 * x * x + q11 * y * y + cross
+
+    x, y = np.abs(b)
+    value = quadratic(x, y, -2 * q12 * b[0] * b[1]) + 16 * EPS * quadratic(x, y, 2 * np.abs(q12) * x * y)
+    error = quadratic(*slope, 2 * np.abs(q12) * slope[0] * slope[1])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        H = (np.sqrt(np.maximum(value, 0)) + np.sqrt(error)) ** 2 / (4 * determinant) * (1 + 8 * EPS)
+    return np.where(determinant > 0, H, np.inf)
 
 
 def _inverse_logarithmic_mean(a, b):
-    """log(b/a) / (b - a) for a, b >= 0: the mean of 1/x between them."""
+    """log(b/a) / (b - a) for a, b >= 0, to a few eps: the mean of 1/x between them."""
     with np.errstate(divide="ignore", invalid="ignore"):
         x = (b - a) / (a + b)
         ratio = np.where(np.abs(x) < 1e-4, 1 + x * x / 3, np.arctanh(x) / x)
-        return 2 * ratio / (a + b)
+        return np.where(np.abs(x) < 0.5, 2 * ratio / (a + b), np.log(b / a) / (b - a))
 
 
 class _Hull:

@@ -24,6 +24,11 @@ class SpaceTime:
         self._time = ((2 * np.sin(half) / self.dt) ** 2)[:, None, None]
         x, y = ((np.sin(np.pi * np.arange(n) / n) / step) ** 2 for n, step in zip(shape, h, strict=True))
         self._space = (np.cos(half) ** 2)[:, None, None] * (x[:, None] + y)
+        symbol = self._time + self._space
+        symbol[0, 0, 0] = np.inf
+        # For f of mean zero, (A psi, B psi) with psi = solve(f, 1, 1) is at most ``stability`` |f|: the end nodes have
+        # half the weight.
+        self.stability = 1.01 * np.sqrt(2 / symbol.min())
         self.midpoints = (np.arange(n_time) + 0.5) / n_time
 
     def A(self, phi):
@@ -111,6 +116,8 @@ class SpaceTime:
                 break
             z = self.solve(r / root, 1.0, 1.0) / root
             new = np.vdot(r, z)
+            if not new > 0:  # what is left is constant: the rounding of the masses
+                break
             direction = z if direction is None else z + new / old * direction
             image = self.At(W * self.A(direction)) + self.Bt(W * self.B(direction))
             step, old = new / np.vdot(direction, image), new

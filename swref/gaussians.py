@@ -8,22 +8,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ._results import Result, finish, scaled_back
+from ._gaussian_bounds import cloud_factor, coupling_steps, covariance_factor, metric_lower
+from ._results import Result, finish, scaled_back, squared_back
+from ._rounding import moment_upper, radius
 from ._session import silent, steady
-from ._validation import (
-    EPS,
-    as_array,
-    as_clouds,
-    as_fraction,
-    as_psd,
-    as_tolerance,
-    as_weights,
-    check_count,
-    psd_eigh,
-)  # fmt: skip
+from ._validation import EPS, as_array, as_clouds, as_fraction, as_psd, as_tolerance, as_weights, check_count
 from .gauges import gauge_for
 from .maxmin import call_limit, solve
-from .measures import centred, common_frame, unit_scale
+from .measures import unit_scale
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -47,11 +39,12 @@ class GaussianResult(Result):
     def conditional(self):
         """(T, N), both (d, d): given x, y is Gaussian with mean m1 + T (x - m0) and covariance N.
 
-        N = 0 exactly when the coupling is a map. On the null space of S0, where x never is, T = 0.
+        N = 0 exactly when the coupling is a map. Where the standard deviation of x is at most sqrt(d eps) of the
+        largest, as on the null space of a rounded S0, T = 0.
         """
         X, Y = self._joint
         scale, X, Y = unit_scale(X, Y)
-        T = Y @ np.linalg.pinv(X, rcond=X.shape[0] * EPS) if X.any() else np.zeros((len(X), len(X)))
+        T = Y @ np.linalg.pinv(X, rcond=np.sqrt(X.shape[0] * EPS)) if X.any() else np.zeros((len(X), len(X)))
         rest = Y - T @ X
         return T, rest @ rest.T * scale * scale
 
@@ -71,13 +64,15 @@ def gaussian_transport(m0, S0, m1, S1, gauge, *, tol=1e-8, max_iter=None, strict
     m0, m1 (d,): means; S0, S1 (d, d): covariances, singular ones and zero included. ``gauge``: a name or a
     ``swref.Gauge``. Returns a ``GaussianResult``.
 
-    Cutoff: eigenvalues of a covariance up to d eps lambda_max count as zero; this moves the distance (not squared) by
-    at most sqrt(gamma(I) d eps lambda_max), which no computation from the rounded matrix could resolve.
-    Converged when U - L <= tol U + slack with slack = 8 d eps r (r eps + W'), r^2 = gamma(I) max(lambda_max(S0),
-    lambda_max(S1), max|D|^2), W'^2 the gauge of the W2-optimal moment: rounding, which matters for Gaussians that
-    nearly coincide. Both bounds hold to it whatever the status: L is the closed form
-    <Q, D D^T + S0 + S1> - 2 |S1^(1/2) Q S0^(1/2)|_* at one Q in K, U the gauge of the moment of the returned coupling.
+    Both bounds hold to the last digit for the numbers given, whatever the status; ``swref._rounding`` states
+    what this rests on. L comes from one metric Q in K by duality, U is the gauge of the moment of the returned
+    coupling, and both are widened by what rounding may have done. A covariance that is positive semidefinite only to
+    the tolerance of the check stands for its positive semidefinite part. The zero eigenvalues of a singular covariance
+    are seldom zero in floats, and one of eps lambda_max moves the distance by up to sqrt(gamma(I) eps lambda_max).
 
+    Converged when U - L <= tol U + slack with slack = 32 d eps r (r eps + W'), r^2 = gamma(I) max(lambda_max(S0),
+    lambda_max(S1), max|D|^2), W'^2 the gauge of the W2-optimal moment: rounding, which matters for Gaussians that
+    nearly coincide. The status is "rounding" when the widening is more, as when ill-conditioned ones nearly coincide.
     At most ``max_iter`` oracle calls; None: 1000, or d (d + 1) if that is more.
     Raises NotConverged (with ``.result``) when the tolerance is missed, unless ``strict=False``.
     Raises ValueError for malformed means, covariances or gauge, GaugeError for a gauge that is not convex.
@@ -85,10 +80,14 @@ def gaussian_transport(m0, S0, m1, S1, gauge, *, tol=1e-8, max_iter=None, strict
     m0 = as_array("m0", m0, 1)
     d = len(m0)
     m1 = as_array("m1", m1, 1, (d,))
-    F0, F1 = _factor("S0", as_psd("S0", S0, d)), _factor("S1", as_psd("S1", S1, d))
+    S0, S1 = as_psd("S0", S0, d), as_psd("S1", S1, d)
     gauge, tol, max_iter = gauge_for(gauge, d), as_tolerance("tol", tol), call_limit(max_iter, d)
     shift = as_array("m1 - m0", m1 - m0, 1)
-    return finish(_transport((m0, m1), shift, F0, F1, gauge, tol, max_iter), tol, strict)
+    pair = _Pair(shift, *covariance_factor(S0), *covariance_factor(S1), np.array_equal(S0, S1))
+    result = _transport((m0, m1), pair, gauge, tol, max_iter)
+    spread = np.sqrt(max(S0.diagonal().max(), S1.diagonal().max(), 0.0))
+    blame = f"covariances with standard deviations up to {spread:.3g} hide so small a distance"
+    return finish(result, tol, strict, blame)
 
 
 @steady
@@ -97,21 +96,20 @@ def moment_lower_bound(x, y, gauge, a=None, b=None, *, tol=1e-8):
 
     At most W_gamma(mu, nu)^2 for all measures with these moments, Gaussian or not, because the moment of a plan
     depends on its own second moments only. x (n, d), y (m, d); a (n,), b (m,): weights (None: equal).
-    ``gauge``: a name or a ``swref.Gauge``. Returns the certified lower end of a bracket of relative width ``tol``; if
-    that is missed, a smaller true bound.
+    ``gauge``: a name or a ``swref.Gauge``. Returns the lower end of a bracket of relative width ``tol``, lowered by
+    what rounding may have done to means and covariances; if the width is missed, a smaller true bound.
 
     Raises ValueError for malformed clouds, weights, gauge or tol, GaugeError for a gauge that is not convex.
     """
     x, y = as_clouds(x, y)
     a, b = as_weights("a", a, len(x)), as_weights("b", b, len(y))
     gauge, tol = gauge_for(gauge, x.shape[1]), as_tolerance("tol", tol)
-    scale, x, y = common_frame(x[a > 0], y[b > 0])
-    (x, m0), (y, m1) = centred(x, a[a > 0]), centred(y, b[b > 0])
-    F0, F1 = _cloud_factor(x, a[a > 0]), _cloud_factor(y, b[b > 0])
-    limit = call_limit(None, x.shape[1])
-    bound = _transport((m0, m1), m1 - m0, F0, F1, gauge, tol, limit).lower_bound
-    with np.errstate(over="ignore", under="ignore"):
-        return float(bound * scale * scale)
+    scale = _power_of_two(x, y)
+    (m0, r0, F0, delta0), (m1, r1, F1, delta1) = (cloud_factor(z[w > 0] / scale, w[w > 0]) for z, w in ((x, a), (y, b)))
+    far, near = m1 - m0, r1 - r0
+    pair = _Pair(far + near, F0, delta0, F1, delta1 + np.sqrt(len(far)) * EPS * (np.abs(far) + np.abs(near)), False)
+    bound = _transport((m0, m1), pair, gauge, tol, call_limit(None, x.shape[1])).lower_bound
+    return squared_back(bound, scale, 0.0)
 
 
 class GaussianOracle:
@@ -138,29 +136,58 @@ class GaussianOracle:
         return float(((Q @ steps) * steps).sum()), steps @ steps.T, (U[:, :k] @ Vt[:k], U[:, k:])
 
 
-def _transport(means, shift, F0, F1, gauge, tol, max_iter):
-    """The ``GaussianResult`` between N(means[0], F0 F0^T) and N(means[1], F1 F1^T), means[1] - means[0] = shift."""
-    # Entries of order one, and a power of two, so that scaling rounds nothing.
-    size = unit_scale(*(part for part in (shift, F0, F1) if part.size))[0]
-    scale = 2.0 ** np.round(np.log2(size))
-    shift, F0, F1 = shift / scale, F0 / scale, F1 / scale
+@dataclass(frozen=True)
+class _Pair:
+    """Two Gaussians, y - x of mean ``shift``, whose covariances have factors F0, F1 with errors delta0, delta1 (d,)."""
+
+    shift: np.ndarray
+    F0: np.ndarray
+    delta0: np.ndarray
+    F1: np.ndarray
+    delta1: np.ndarray
+    equal: bool  # the covariances are equal, whatever their factors are
+
+    def over(self, scale):
+        return _Pair(*(part / scale for part in (self.shift, self.F0, self.delta0, self.F1, self.delta1)), self.equal)
+
+
+def _power_of_two(*arrays):
+    """Near the largest entry: dividing by it rounds nothing."""
+    return 2.0 ** np.round(np.log2(unit_scale(*(part for part in arrays if part.size))[0]))
+
+
+def _transport(means, pair, gauge, tol, max_iter):
+    """The ``GaussianResult`` between two Gaussians with these means."""
+    scale = _power_of_two(pair.shift, pair.F0, pair.F1)
+    pair = pair.over(scale)
+    shift, F0, F1 = pair.shift, pair.F0, pair.F1
     oracle, d = GaussianOracle(F0, F1, shift), len(shift)
     classical = gauge.value(oracle.evaluate(np.eye(d))[1])
-    radius = np.sqrt(gauge.value(np.eye(d))) * max([1.0, *(np.linalg.norm(F, 2) for F in (F0, F1) if F.size)])
-    slack = 8 * d * EPS * radius * (radius * EPS + np.sqrt(classical))
-    solution = solve(oracle, gauge, tol=tol, max_iter=max_iter, slack=slack)
+    size = np.sqrt(gauge.value(np.eye(d))) * max([1.0, *(np.linalg.norm(F, 2) for F in (F0, F1) if F.size)])
+    slack = 32 * d * EPS * size * (size * EPS + np.sqrt(classical))
+    # The solver leaves room for the widening of its bounds, up to half of the tolerance.
+    apart = 0.0 if pair.equal else radius(gauge, pair.delta0, pair.delta1)
+    room = 6 * apart / np.sqrt(classical) + 64 * d * EPS if classical > 0 else 0.0
+    solution = solve(oracle, gauge, tol=max(tol - room, tol / 2), max_iter=max_iter, slack=slack / 2)
 
     C, rest = _mixed_correlation(solution)
     X, Y = np.column_stack([F0, np.zeros((d, rest.shape[1]))]), np.column_stack([F1 @ C, F1 @ rest])
-    steps = np.column_stack([Y - X, shift])
+    steps, joint = np.zeros((d, 0)), 0.0
+    if not pair.equal:
+        steps, delta = coupling_steps(F0, F1, np.column_stack([C, rest]))
+        joint = radius(gauge, delta)
+    steps = np.column_stack([steps, shift])
     moment = steps @ steps.T
+    upper = moment_upper(gauge, moment, steps.shape[1], apart + joint)
+    lower = metric_lower(gauge, solution.metric, F0, F1, shift, pair.equal, apart)
+    status = solution.status
+    if status == "converged" and upper - lower > tol * upper + slack:
+        status = "rounding"
     with np.errstate(over="ignore", under="ignore"):
         K = X @ Y.T * scale * scale
-    upper = gauge.value(moment)
-    lower = min(max(solution.lower, 0.0), upper)
     fields = scaled_back(
-        solution, scale, moment=moment, metric=solution.metric, lower=lower, upper=upper, status=solution.status
-    )
+        solution, scale, moment=moment, metric=solution.metric, lower=lower, upper=upper, status=status
+    )  # fmt: skip
     return GaussianResult(**fields, cross_covariance=K, _means=means, _joint=(X * scale, Y * scale))
 
 
@@ -175,17 +202,3 @@ def _mixed_correlation(solution):
     C = sum(weight * handle[0] for weight, handle in zip(weights, handles, strict=True))
     parts = [np.sqrt(w) * part for w, (one, free) in zip(weights, handles, strict=True) for part in (one - C, free)]
     return C, np.linalg.qr(np.column_stack(parts).T, mode="r").T
-
-
-def _factor(name, S):
-    """F (d, r) with F F^T = S up to eigenvalues d eps lambda_max."""
-    scale, lam, U = psd_eigh(name, S)
-    keep = lam > len(lam) * EPS * lam[0]
-    return U[:, keep] * np.sqrt(lam[keep]) * np.sqrt(scale)
-
-
-def _cloud_factor(x, weights):
-    """F (d, r) with F F^T the covariance of the centred cloud x (n, d)."""
-    _, s, Vt = np.linalg.svd(np.sqrt(weights)[:, None] * x, full_matrices=False)
-    keep = s > max(x.shape) * EPS * s[0]
-    return Vt[keep].T * s[keep]

@@ -7,12 +7,13 @@ on K per interval) from the PSD cone (one 3 x 3 projection per cell).
 """
 
 from dataclasses import dataclass, field
+from math import fsum
 from types import SimpleNamespace
 
 import numpy as np
 
 from ._grid_bounds import Problem, entries_of, matrices_of
-from ._results import Result, finish, reporter, scaled_back
+from ._results import Result, finish, reporter, scaled_back, squared_back
 from ._session import steady
 from ._spacetime import SpaceTime
 from ._validation import EPS, as_array, as_fraction, as_tolerance, check_count, tolerance_of
@@ -22,6 +23,7 @@ from .measures import unit_scale
 FIRST_CHECK, CHECK_GROWTH = 25, 1.2  # bounds cost some 25 iterations, so they are computed at growing intervals
 RELAXATION = 1.9
 REFINE_EVERY = 5  # iterations after which a gauge without projection is asked for supports
+UNITS = 32 * EPS  # relative rounding of the units of the answer
 BALANCE_EVERY, BALANCE_UNTIL = 25, 600  # iterations in which the penalty follows the residuals
 
 
@@ -34,9 +36,9 @@ class DynamicResult(Result):
     the whole motion takes one unit of time. ``metrics`` (n_time, d, d), elements of K, and ``potential``
     (n_time + 1, *shape), at times k / n_time, in units of the gauge of a squared length, satisfy
     d phi/dt + grad phi^T Q^-1 grad phi / 4 <= 0 in every cell, and ``lower_bound`` is the integral of
-    rho1 phi(1) - rho0 phi(0). ``metric`` is the mean of ``metrics``, ``moment`` that of the S_k = int m m^T / rho dx of
-    the intervals. ``upper_bound`` is the mean of gamma(S_k), or gamma(``moment``), which is no larger, for a
-    ``constant_metric``.
+    rho1 phi(1) - rho0 phi(0), all up to rounding, by which the bounds are widened. ``metric`` is the mean of
+    ``metrics``, ``moment`` that of the S_k = int m m^T / rho dx of the intervals. ``upper_bound`` is the mean of
+    gamma(S_k), or gamma(``moment``), which is no larger, for a ``constant_metric``.
 
     ``continuous_lower`` and ``continuous_upper`` have no discretization error, but bound two different squared
     distances: the first is below that of atoms at the cell centres, the second above that of densities constant on each
@@ -82,13 +84,15 @@ def dynamic_transport(
     (floor 1e-3 lowers it by 0.17 % for the two bumps of benchmarks/dynamic.py). ``constant_metric``: one Q
     for all times, which does not change W^2 and gives a slightly smaller discrete value.
 
-    Converged when U - L <= tol U + 64 eps gamma(I) mass side^2, ``side`` the longest side of the domain. The bounds
-    U, L hold to rounding whatever the status, for the *discrete* problem: n_time intervals, momenta at cell centres,
-    fluxes their means over two cells. Its value tends to W^2 as the grid is refined, for densities that vary over at
-    least three cells: isolated cells hardly exchange mass with their neighbours. ``DynamicResult`` describes
-    ``continuous_lower`` and ``continuous_upper``, bounds without that error. U: the iterate projected on the continuity
-    equation in the metric 1/rho, mixed with as little as possible of a positive solution. L: the potential scaled,
-    the metrics mixed with an interior one, each interval shifted by its worst violation.
+    Converged when U - L <= tol U + 128 eps gamma(I) mass side^2, ``side`` the longest side of the domain; "rounding"
+    when only the widening of the bounds prevents it. The bounds U, L hold to the last digit whatever the status, on the
+    assumptions of ``swref._rounding``, for the *discrete* problem of the densities divided by their exact sums: n_time
+    intervals, momenta at cell centres, fluxes their means over two cells. Its value tends to W^2 as the grid is
+    refined, for densities that vary over at least three cells: isolated cells hardly exchange mass with their
+    neighbours. ``DynamicResult`` describes ``continuous_lower`` and ``continuous_upper``, bounds without that error.
+    U: the iterate projected on the continuity equation in the metric 1/rho, mixed with as little as possible of a
+    positive solution, plus what an exact correction of the residual may cost. L: the potential scaled, the metrics
+    mixed with an interior one, each interval shifted by a bound of its worst violation.
 
     ``max_iter``: most iterations of ADMM. ``progress=True`` shows a bar; ``callback(lower, upper)`` is called at each
     check of the bounds.
@@ -103,9 +107,10 @@ def dynamic_transport(
     side = max(n * step for n, step in zip(shape, h, strict=True))
     grid = SpaceTime(n_time, (*shape, 1)[:2], (*(h / side), 1.0)[:2])
     (size0, a), (_, b) = unit_scale(rho0), unit_scale(rho1)
-    heights = a.sum()
-    a, b = ((1 - floor) * f / f.sum() + floor / f.size for f in (a, b))
-    problem = Problem(grid, *(f.reshape(grid.shape) / grid.cell for f in (a, b)), gauge, d, constant_metric)
+    heights = fsum(a.ravel())
+    a, b = ((1 - floor) * (f / fsum(f.ravel())) + floor / f.size for f in (a, b))
+    densities, equal = (f.reshape(grid.shape) / grid.cell for f in (a, b)), np.array_equal(rho0, rho1)
+    problem = Problem(grid, *densities, gauge, d, constant_metric, equal)
     scale = side * np.sqrt(size0) * np.sqrt(heights) * np.prod(np.sqrt(h))  # side * mass^(1/2), without overflow
     root = np.sqrt(problem.strength)
 
@@ -116,9 +121,11 @@ def dynamic_transport(
     found.metric = Q.mean(0) * problem.strength
     S = problem.moments(rho, m)
     lower, upper = problem.atoms_lower(phi[-1], Q.mean(0)), problem.cells_upper(found.pair, found.safe)
-    lower_bound = min(max(found.lower, 0.0), found.upper)
+    # ``scale`` and ``strength`` are rounded too, and the cells' sides.
+    found.lower, lower = (bound * (1 - UNITS) for bound in (found.lower, lower))
+    found.upper, upper = (bound * (1 + UNITS) for bound in (found.upper, upper))
     fields = scaled_back(
-        found, scale * root, moment=S.mean(0) / problem.strength, metric=found.metric, lower=lower_bound,
+        found, scale * root, moment=S.mean(0) / problem.strength, metric=found.metric, lower=found.lower,
         upper=found.upper, status=found.status,
     )  # fmt: skip
     unit = size0 * heights * grid.cell
@@ -130,11 +137,12 @@ def dynamic_transport(
             metrics=Q * problem.strength,
             potential=phi.reshape(n_time + 1, *shape) * side * side * problem.strength,
             times=grid.midpoints,
-            continuous_lower=float(lower) * (scale * root) * (scale * root),
-            continuous_upper=float(upper) * (scale * root) * (scale * root),
+            continuous_lower=squared_back(lower, scale * root, 0.0),
+            continuous_upper=squared_back(upper, scale * root, np.inf),
             floored=floor * size0 * heights * float(np.prod(h)),
         )
-    return finish(result, tol, strict)
+    low, high = min(rho0.min(), rho1.min()), max(rho0.max(), rho1.max())
+    return finish(result, tol, strict, f"rounding of densities from {low:.3g} to {high:.3g} hides what is left")
 
 
 def _checked(rho0, rho1, spacing, floor):
@@ -168,32 +176,34 @@ def _solve(problem, tol, slack, max_iter, report):
     pair = problem.resting_pair() or grid.positive_pair(problem.rho0, problem.rho1)
     Q = np.tile(problem.interior, (grid.n_time, 1, 1))
     best = SimpleNamespace(lower=0.0, phi=np.zeros(grid.nodes), metrics=Q, pair=pair, status="max_iter", iterations=0)
-    best.upper, best.safe = problem.action(problem.moments(*pair)), pair
+    best.upper, best.safe = problem.certified(*pair), pair
     safe, admm, history, check = pair, _Admm(problem), [(0.0, best.upper)], FIRST_CHECK
+    sharp = 0.0, best.upper  # the same without widening
 
-    def met():
-        return best.upper - best.lower <= tol * best.upper + slack
+    def met(lower, upper):
+        return upper - lower <= tol * upper + slack
 
     done = 0
     try:
-        while not met() and best.iterations < max_iter:
+        while not met(*sharp) and best.iterations < max_iter:
             admm.step()
             best.iterations += 1
             if best.iterations < min(check, max_iter):
                 continue
             check = max(check + FIRST_CHECK, int(CHECK_GROWTH * check))
-            upper, pair = problem.upper(*admm.pair(), safe)
+            upper, sharp_upper, pair = problem.upper(*admm.pair(), safe)
             if upper < best.upper:
                 best.upper, best.pair = upper, pair
-            lower, phi, Q = problem.lower(admm.phi, admm.metrics())
+            lower, sharp_lower, phi, Q = problem.lower(admm.phi, admm.metrics())
             if lower > best.lower:
                 best.lower, best.phi, best.metrics = lower, phi, Q
+            sharp = max(sharp[0], sharp_lower), min(sharp[1], sharp_upper)
             if report is not None:
                 report(best.lower, best.upper, best.iterations - done)
             done = best.iterations
             history.append((best.lower, best.upper))
-        if met():
-            best.status = "converged"
+        if met(*sharp):
+            best.status = "converged" if met(best.lower, best.upper) else "rounding"
     except KeyboardInterrupt:
         best.status = "interrupted"
     best.history = np.array(history)

@@ -88,7 +88,7 @@ def assert_certified(result, rho0, rho1, gauge, spacing=None, floor=1e-3, consta
     S = np.einsum("txa,txb,tx->tab", m, m, 1 / rho) * cell
     np.testing.assert_allclose(result.moment, S.mean(0), rtol=1e-9, atol=1e-12 * side**2 * mass)
     action = gauge.value(S.mean(0)) if constant else np.mean([gauge.value(one) for one in S])
-    assert result.upper_bound == pytest.approx(action, rel=1e-9)
+    assert action <= result.upper_bound <= action * (1 + 1e-5)  # what the residual, of rounding, costs at most
 
     # L: a feasible potential and metrics in K.
     grad = np.stack([0.5 * (phi[1:] + phi[:-1]) @ D[k].T for k in range(d)], -1)
@@ -191,7 +191,9 @@ def test_the_exact_cost_of_a_curve_is_its_integral():
     problem = Problem(grid, rho0, rho, OPERATOR, 2, False)
     nodes = problem._node_densities(m)
     np.testing.assert_allclose(nodes[-1], rho)
-    assert problem._exact_cost(nodes, m) == pytest.approx(OPERATOR.value(S), rel=1e-10)
+    np.testing.assert_allclose(problem._exact_moment(nodes, m), S, rtol=1e-10, atol=1e-16)
+    cost = OPERATOR.value(S)
+    assert cost <= problem._exact_cost(nodes, m) <= (np.sqrt(cost) + 1e-6) ** 2
 
 
 def test_no_more_of_the_positive_pair_than_needed():
@@ -204,9 +206,9 @@ def test_no_more_of_the_positive_pair_than_needed():
     safe, admm = grid.positive_pair(rho0, rho1), _Admm(problem)
     for _ in range(60):
         admm.step()
-    upper, (rho, m) = problem.upper(*admm.pair(), safe)
+    upper, sharp, (rho, m) = problem.upper(*admm.pair(), safe)
     assert (rho > 0).all()
-    assert problem.action(problem.moments(rho, m)) == upper
+    assert problem.action(problem.moments(rho, m)) == sharp <= upper
     rho, m = grid.weighted_project(*admm.pair(), grid.ends(rho0, rho1))
     assert rho.min() < 0
     shares = np.linspace(0, 1, 1001)
@@ -227,7 +229,7 @@ def test_the_bounds_meet_and_agree_with_the_static_solver(p):
     assert result.relative_gap <= 5e-3
     plan = static(rho0, rho1, GAUGES[p])
     assert result.upper_bound == pytest.approx(plan.upper_bound, rel=0.02)
-    assert result.continuous_lower <= plan.upper_bound + 1e-9
+    assert result.continuous_lower <= plan.upper_bound
     assert 0.97 * plan.upper_bound <= result.continuous_lower <= result.continuous_upper
     assert result.continuous_upper >= 0.99 * plan.lower_bound  # cells are not atoms: their spread is at most h
 
@@ -287,7 +289,7 @@ def test_one_dimension_is_quantiles_for_every_gauge():
         assert_certified(result, rho0, rho1, gauge)
         assert result.status == "converged"
         assert result.squared_distance == pytest.approx(exact, rel=0.01)
-        assert exact <= result.continuous_upper * (1 + 1e-9) <= 1.05 * exact
+        assert exact <= result.continuous_upper <= 1.05 * exact
     assert result.moment.shape == (1, 1)
     assert result.density.shape == (24, n)
     assert result.momentum.shape == (24, n, 1)
@@ -484,8 +486,8 @@ def test_bad_input_is_named():
     other = np.eye(4) * 4
     bad = [
         ((rho, np.ones((4, 5)), TRACE), {}, "rho1: expected shape"),
-        ((np.ones((2, 2, 2)), rho, TRACE), {}, "rho0: expected shape"),
-        ((np.array(1.0), rho, TRACE), {}, "rho0: expected shape"),
+        ((np.ones((2, 2, 2)), rho, TRACE), {}, "rho0: expected 1 or 2 axes"),
+        ((np.array(1.0), rho, TRACE), {}, "rho0: expected 1 or 2 axes"),
         ((rho, -other, TRACE), {}, "rho1: must be nonnegative, got -4"),
         ((rho * np.nan, other, TRACE), {}, "rho0: must be finite"),
         ((rho, other * 2, TRACE), {}, "masses must be equal, got sums 16 and 32"),
