@@ -9,9 +9,11 @@ from math import fsum
 import numpy as np
 from scipy.optimize import minimize_scalar, nnls
 
-from ._rounding import gauge_error, gauge_upper, metric_size, moment_upper, rounding
+from ._certificate import gauge_rounding, metric_factor, outside
+from ._rounding import gauge_upper, moment_upper, rounding
 from ._validation import EPS
 from .gauges import Gauge, Multiple
+from .gauges.door import attained
 
 DENSITY = 8 * EPS  # relative error of the densities: mass one, a floor, divided by the volume of a cell
 
@@ -23,7 +25,7 @@ class Problem:
         """``equal``: the densities are equal as given, and not by rounding."""
         self.grid, self.rho0, self.rho1, self.d, self.constant_metric = grid, rho0, rho1, d, constant_metric
         self.equal = equal
-        self.strength = max(gauge.value(np.outer(e, e)) for e in np.eye(d))
+        self.strength = max(attained(gauge, np.outer(e, e))[1] for e in np.eye(d))
         self.gauge = gauge if self.strength == 1 else gauge * (1 / self.strength)
         while isinstance(gauge, Multiple):
             gauge = gauge.gauge
@@ -139,7 +141,7 @@ class Problem:
         shifts = grid.dt * worst
         error = (DENSITY + rounding(4)) * fsum(np.abs(terms)) + rounding(4) * fsum(np.abs(shifts))
         value = fsum(terms) - fsum(shifts) - error
-        return value / max(metric_size(self.gauge, one) for one in Q) * (1 - 4 * EPS) if value > 0 else value
+        return value / max(outside(self.gauge, metric_factor(one)) for one in Q) * (1 - 4 * EPS) if value > 0 else value
 
     def lower(self, phi, Q):
         """(L, sharp, phi, Q): a potential and metrics that satisfy the constraint in every cell, and their value."""
@@ -179,7 +181,7 @@ class Problem:
         error = 16 * EPS * (2 * full.diagonal() @ sides**2 + np.abs(first).max() + np.abs(last).max())
         terms = self.grid.cell * np.concatenate([(self.rho1 * last).ravel(), (-self.rho0 * first).ravel()])
         error += (DENSITY + rounding(4)) * fsum(np.abs(terms))
-        return max((fsum(terms) - error) / metric_size(self.gauge, Q) * (1 - 4 * EPS), 0.0)
+        return max((fsum(terms) - error) / outside(self.gauge, metric_factor(Q)) * (1 - 4 * EPS), 0.0)
 
     def cells_upper(self, pair, safe):
         """An upper bound of W^2 between densities constant on cells: gamma of the mean moment of one exact curve.
@@ -239,7 +241,7 @@ class Problem:
         sides = np.multiply(grid.shape, grid.h)[: self.d]
         mass = grid.cell * (2 * tau * missed.size + 0.5 * (missed + error).sum()) * (1 + rounding(missed.size))
         # three distances, of masses that add up to ``mass``
-        return np.sqrt(3 * self.unit * (sides @ sides) * mass) * (1 + gauge_error(self.d))
+        return np.sqrt(3 * self.unit * (sides @ sides) * mass) * (1 + gauge_rounding(self.d))
 
 
 def _sum(F, axis):
@@ -286,8 +288,9 @@ class _Hull:
 
     def refine(self, S):
         """Add the support of S if the hull underestimates its gauge by more than a relative 1e-5."""
-        if self.gauge.value(S) > (1 + 1e-5) * np.tensordot(self.atoms, S, 2).max():
-            self.atoms = np.concatenate([self.atoms, self.gauge.support(S)[None]])
+        value = self.gauge.value(S)
+        if value > (1 + 1e-5) * np.tensordot(self.atoms, S, 2).max():
+            self.atoms = np.concatenate([self.atoms, attained(self.gauge, S, value)[0][None]])
 
     def project(self, A):
         """min |sum_j theta_j Q_j - A| over weights: least squares with a heavy row that makes their sum one."""
@@ -298,10 +301,10 @@ class _Hull:
 
 def _interior(gauge, d):
     """A positive definite element of K: the mean of supports, added until no direction is missing."""
-    atoms = [gauge.support(np.eye(d))]
+    atoms = [attained(gauge, np.eye(d))[0]]
     for _ in range(d):
         u = np.linalg.eigh(np.mean(atoms, 0))[1][:, 0]
-        atoms.append(gauge.support(np.outer(u, u)))
+        atoms.append(attained(gauge, np.outer(u, u))[0])
     return np.mean(atoms, 0)
 
 

@@ -5,65 +5,69 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-
-@njit(cache=True)
-def row_c_transform(C, g):
-    """f_i = min_j C_ij - g_j, for C (n, m)."""
-    n, m = C.shape
-    f = np.empty(n)
-    for i in range(n):
-        least = C[i, 0] - g[0]
-        for j in range(1, m):
-            reduced = C[i, j] - g[j]
-            if reduced < least:
-                least = reduced
-        f[i] = least
-    return f
+LIMB = 2.0**50  # masses are integers in two limbs: LIMB * masses[0] + masses[1], 0 <= masses[1] < LIMB
 
 
 @njit(cache=True)
-def column_c_transform(C, f):
-    """g_j = min_i C_ij - f_i, for C (n, m), reading C row by row."""
-    n, m = C.shape
-    g = C[0] - f[0]
-    for i in range(1, n):
-        for j in range(m):
-            reduced = C[i, j] - f[i]
-            if reduced < g[j]:
-                g[j] = reduced
-    return g
+def _move(masses, v, high, low):
+    """masses[:, v] += (high, low), with |low| < LIMB: exact."""
+    masses[0, v] += high
+    masses[1, v] += low
+    if masses[1, v] < 0:
+        masses[0, v] -= 1
+        masses[1, v] += LIMB
+    elif masses[1, v] >= LIMB:
+        masses[0, v] += 1
+        masses[1, v] -= LIMB
 
 
 @njit(cache=True)
-def staircase(x, a, y, b):
-    """The monotone plan of sorted x (n,) and y (m,) for the cost (x - y)^2, with potentials along its path.
+def staircase(a, b):
+    """The monotone plan of sorted points with masses a (2, n), b (2, m), of equal sum: (rows, columns, masses).
 
-    Returns (rows, columns, masses, f, g); f_i + g_j = (x_i - y_j)^2 on the n + m - 1 cells of the path, which makes
-    (f, g) feasible everywhere because the cost is a Monge array.
+    The n + m - 1 cells form a path; some may be empty.
     """
-    n, m = len(x), len(y)
+    n, m = a.shape[1], b.shape[1]
     rows, columns = np.empty(n + m - 1, np.int64), np.empty(n + m - 1, np.int64)
-    masses = np.empty(n + m - 1)
-    f, g = np.empty(n), np.empty(m)
-    i, j, f[0] = 0, 0, 0.0
-    g[0] = (x[0] - y[0]) ** 2
-    left, right = a[0], b[0]
+    masses = np.empty((2, n + m - 1))
+    left, right = a.copy(), b.copy()
+    i, j = 0, 0
     for k in range(n + m - 1):
-        mass = min(left, right)
-        rows[k], columns[k], masses[k] = i, j, mass
-        left -= mass
-        right -= mass
-        if j == m - 1 or (i < n - 1 and left <= right):
-            if i == n - 1:
-                break
-            i += 1
-            left = a[i]
-            f[i] = (x[i] - y[j]) ** 2 - g[j]
+        first = left[0, i] < right[0, j] or (left[0, i] == right[0, j] and left[1, i] <= right[1, j])
+        high, low = (left[0, i], left[1, i]) if first else (right[0, j], right[1, j])
+        rows[k], columns[k], masses[0, k], masses[1, k] = i, j, high, low
+        _move(left, i, -high, -low)
+        _move(right, j, -high, -low)
+        if j == m - 1 or (i < n - 1 and first):
+            i = min(i + 1, n - 1)
         else:
             j += 1
-            right = b[j]
+    return rows, columns, masses
+
+
+@njit(cache=True)
+def path_potentials(x, y, rows, columns):
+    """(f, g) with f_i + g_j = (x_i - y_j)^2 on the path of ``staircase``, for sorted x (n,), y (m,).
+
+    That makes them feasible everywhere, up to rounding, because the cost is a Monge array.
+    """
+    f, g = np.zeros(len(x)), np.empty(len(y))
+    g[0] = (x[0] - y[0]) ** 2
+    for k in range(1, len(rows)):
+        i, j = rows[k], columns[k]
+        if i > rows[k - 1]:
+            f[i] = (x[i] - y[j]) ** 2 - g[j]
+        else:
             g[j] = (x[i] - y[j]) ** 2 - f[i]
-    return rows, columns, masses, f, g
+    return f, g
+
+
+@njit(cache=True)
+def carried(path, parent, need):
+    """need summed over the subtree of each node of ``path``, which lists parents first; ``need`` is used up."""
+    for k in range(len(path) - 1, -1, -1):
+        need[parent[path[k]]] += need[path[k]]
+    return need[path]
 
 
 class Tree(NamedTuple):
@@ -77,7 +81,7 @@ class Tree(NamedTuple):
     child: np.ndarray  # the first child; the others follow by ``after``
     after: np.ndarray
     before: np.ndarray
-    flow: np.ndarray
+    flow: np.ndarray  # (2, n + m), in two limbs
     potential: np.ndarray  # f of a source, g of a sink
 
 
@@ -118,7 +122,7 @@ def tree_of(rows, columns, masses, n):
     """
     size = len(rows) + 1
     links = np.full((5, size), -1)
-    tree = Tree(links[0], links[1], links[2], links[3], links[4], np.zeros(size), np.zeros(size))
+    tree = Tree(links[0], links[1], links[2], links[3], links[4], np.zeros((2, size)), np.zeros(size))
     tree.depth[rows[0]] = 0
     for k in range(size - 1):
         v, p = rows[k], n + columns[k]
@@ -126,7 +130,7 @@ def tree_of(rows, columns, masses, n):
             v, p = p, v
         _hang(tree, v, p)
         tree.depth[v] = tree.depth[p] + 1
-        tree.flow[v] = masses[k]
+        tree.flow[:, v] = masses[:, k]
     return tree
 
 
@@ -146,34 +150,34 @@ def _pivot(tree, n, i, j, reduced):
         else:
             v = parent[v]
     apex = u
-    mass, leaving, entering = np.inf, -1, i
+    high, low, leaving, entering = np.inf, 0.0, -1, i
     u = i
     while u != apex:
-        if u < n and flow[u] < mass:
-            mass, leaving = flow[u], u
+        if u < n and (flow[0, u] < high or (flow[0, u] == high and flow[1, u] < low)):
+            high, low, leaving = flow[0, u], flow[1, u], u
         u = parent[u]
     v = j
     while v != apex:
-        if v >= n and flow[v] <= mass:
-            mass, leaving, entering = flow[v], v, j
+        if v >= n and (flow[0, v] < high or (flow[0, v] == high and flow[1, v] <= low)):
+            high, low, leaving, entering = flow[0, v], flow[1, v], v, j
         v = parent[v]
     u, v = i, j
     while u != apex:
-        flow[u] += -mass if u < n else mass
+        _move(flow, u, -high if u < n else high, -low if u < n else low)
         u = parent[u]
     while v != apex:
-        flow[v] += mass if v < n else -mass
+        _move(flow, v, high if v < n else -high, low if v < n else -low)
         v = parent[v]
     # Turn the path from ``entering`` to ``leaving`` upside down and hang it from the other end of the new cell.
     v, p = entering, i + j - entering
     while True:
-        old, old_mass = parent[v], flow[v]
+        old, old_high, old_low = parent[v], flow[0, v], flow[1, v]
         _cut(tree, v)
         _hang(tree, v, p)
-        flow[v] = mass
+        flow[0, v], flow[1, v] = high, low
         if v == leaving:
             break
-        p, v, mass = v, old, old_mass
+        p, v, high, low = v, old, old_high, old_low
     change = reduced if entering == i else -reduced
     v = entering
     while v >= 0:

@@ -6,7 +6,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ._certificate import CrossedBounds
 from .maxmin import NotConverged
+
+TINY, LARGEST = np.finfo(float).tiny, np.finfo(float).max
 
 
 class Report:
@@ -30,9 +33,11 @@ class Report:
 class Result(Report):
     """A certified squared distance: lower_bound <= W^2 <= upper_bound, whatever the status.
 
-    ``distance`` is the square root of the upper bound, computed so that it survives when its square under- or
-    overflows. ``moment`` (d, d) is the second moment of the displacement whose gauge is the upper bound; ``metric``
-    (d, d) the Q* in K that gives the lower one. ``history`` (iterations, 2) holds the bounds after each oracle call.
+    Rounding is included: the bounds are true in real arithmetic for the floats given. ``distance`` is the square root
+    of the upper bound, computed so that it survives when its square under- or overflows. ``moment`` (d, d) is the
+    second moment of the displacement whose gauge is the upper bound; ``metric`` (d, d) the Q* in K that gives the lower
+    one. ``history`` (iterations, 2) holds the bounds that the solver saw after each oracle call, before rounding was
+    accounted for.
     """
 
     distance: float
@@ -62,42 +67,47 @@ class Result(Report):
         }
 
 
-def scaled_back(solution, scale, upper=None, moment=None):
-    """The ``Result`` fields for a problem solved in units of ``scale``; exact zeros stay zero, nothing becomes NaN."""
-    upper = solution.upper if upper is None else upper
-    lower = min(max(solution.lower, 0.0), upper)
+def scaled_back(solution, scale, *, moment, metric, lower, upper, status):
+    """The ``Result`` fields for a problem solved in units of ``scale``; exact zeros stay zero.
+
+    ``lower`` <= ``upper`` are certified and stay so: what the range of float64 rounds is rounded outwards.
+    """
+    if lower > upper:
+        raise CrossedBounds(f"lower bound {lower!r} above upper bound {upper!r}: an error in swref, or no gauge")
     with np.errstate(over="ignore", under="ignore"):
         return {
             "distance": float(np.sqrt(upper)) * scale,
-            "lower_bound": squared_back(lower, scale, 0.0),
-            "upper_bound": squared_back(upper, scale, np.inf),
+            "lower_bound": outwards(lower, scale, 0.0),
+            "upper_bound": outwards(upper, scale, np.inf),
             "relative_gap": float((upper - lower) / upper) if upper > 0 else 0.0,
             "moment": moment * scale * scale,
-            "metric": np.array(solution.metric),
-            "status": solution.status,
+            "metric": np.array(metric),
+            "status": status,
             "iterations": len(solution.history),
             "history": solution.history * scale * scale,
         }
 
 
-def squared_back(bound, scale, away):
-    """bound * scale^2, scale a power of two: rounded only outside the range of float64, and then towards ``away``."""
-    value = float(bound) * scale * scale
-    if bound and value < np.finfo(float).tiny:
-        return float(np.nextafter(value, away))
-    return min(value, np.finfo(float).max) if away == 0 else value
+def outwards(value, scale, direction):
+    """value * scale^2, towards ``direction``, 0 or inf, where that rounds; a power of two does not, within range."""
+    mantissa, exponent = np.frexp(scale)
+    result = float(np.ldexp(value * mantissa * mantissa * 4, 2 * (int(exponent) - 1)))
+    if value > 0 and (mantissa != 0.5 or result < TINY):
+        result = float(np.nextafter(np.nextafter(result, direction), direction))
+    return min(result, LARGEST) if direction == 0 else result
 
 
-def finish(result, tol, strict, blame=""):
+def finish(result, tol, strict, rounding=""):
     """The result, or NotConverged carrying it when the tolerance was missed and ``strict``.
 
-    ``blame`` is added to the message when the status is "rounding".
+    ``rounding`` says which scale is to blame when the status is "rounding".
     """
     if strict and result.status != "converged":
-        because = f"; {blame}" if result.status == "rounding" else ""
+        blame = f": {rounding}" if result.status == "rounding" else ""
         raise NotConverged(
-            f"relative gap {result.relative_gap:.2e} after {result.iterations} {result._steps} ({result.status}), "
-            f"wanted {tol:.1e}{because}; the result with its bounds is in .result (or pass strict=False)",
+            f"relative gap {result.relative_gap:.2e} after {result.iterations} {result._steps} "
+            f"({result.status}{blame}), wanted {tol:.1e}; "
+            "the result with its bounds is in .result (or pass strict=False)",
             result,
         )
     return result

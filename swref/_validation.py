@@ -3,15 +3,13 @@
 import numpy as np
 
 EPS = np.finfo(float).eps
-PSD_TOLERANCE = 1e-8  # relative: eigenvalues above -PSD_TOLERANCE * max|S| count as rounding
+ACCURACY = 1e-8  # relative: what a user's own computation, in float64, may have left of an equality that must hold
+LEAST_ACCURATE = 1e-3  # whatever the precision and the number of terms, more is not rounding
 
 
 def as_array(name, value, ndim, shape=None):
-    """A finite, nonempty float64 copy of ``value`` with ``ndim`` axes (and exactly ``shape``)."""
-    try:
-        array = np.array(value, dtype=float)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name}: expected a real numeric array, got {type(value).__name__} ({error})") from None
+    """A finite, nonempty, C-contiguous float64 copy of ``value`` with ``ndim`` axes (and exactly ``shape``)."""
+    array = np.array(_real(name, value), dtype=float, order="C")
     if array.ndim != ndim:
         raise ValueError(f"{name}: expected {ndim} axes, got shape {array.shape}")
     if shape is not None and array.shape != tuple(shape):
@@ -23,50 +21,125 @@ def as_array(name, value, ndim, shape=None):
     return array
 
 
+def _real(name, value):
+    """``value`` as an array of real numbers; ValueError for what NumPy would turn into some by dropping a part."""
+    if type(value) is np.ndarray and value.dtype.kind in "iuf":
+        return value
+    kind, parts = type(value).__name__, value if isinstance(value, (list, tuple)) else [value]
+    if any(np.ma.is_masked(part) for part in parts):
+        raise ValueError(f"{name}: has masked entries; leave them out (such as whole rows), or fill them yourself")
+    if hasattr(value, "toarray"):
+        raise ValueError(f"{name}: expected a dense array, got a sparse {kind}; pass {name}.toarray()")
+    try:
+        array = np.asarray(value)
+        if array.dtype.kind == "O" and value is not array:  # a list of whole numbers beyond 64 bits, or of fractions
+            array = np.asarray(value, dtype=float)
+    except MemoryError:
+        raise
+    except Exception as error:  # a foreign __array__ may raise anything, such as a tensor's RuntimeError
+        hint = f"; pass {name}.detach().cpu().numpy()" if hasattr(value, "detach") else ""
+        raise ValueError(f"{name}: expected a real numeric array, got {kind} ({error}){hint}") from None
+    if array.dtype.kind not in "iuf":
+        hint = {
+            "c": f"pass {name}.real if the imaginary part means nothing",
+            "b": f"pass {name}.astype(float) if 0 and 1 are meant",
+        }.get(array.dtype.kind, f"pass {name}.astype(float) if it holds numbers")
+        raise ValueError(f"{name}: expected a real numeric array, got {kind} of dtype {array.dtype}; {hint}")
+    return array
+
+
+def tolerance_of(value, terms):
+    """The relative error that rounding may have left in sums of ``terms`` numbers, in the precision of ``value``.
+
+    A sum added up in any order is wrong by at most ``terms`` units; 8 times that leaves room for what came before.
+    At least ``ACCURACY``, which in float64 is all that counts up to five million terms.
+    """
+    dtype = np.asarray(value).dtype
+    unit = np.finfo(dtype).eps if dtype.kind == "f" else EPS
+    return min(max(ACCURACY, 8 * terms * float(unit)), LEAST_ACCURATE)
+
+
+def as_cloud(name, value, d=None):
+    """Points (n, d), one per row; ``d`` columns if it is given."""
+    cloud = as_array(name, value, 2)
+    if d is not None and cloud.shape[1] != d:
+        raise ValueError(f"{name}: expected d = {d} columns, got shape {cloud.shape}")
+    return cloud
+
+
+def as_clouds(x, y):
+    """The arguments x (n, d) and y (m, d) of every function of two clouds."""
+    x, y = as_cloud("x", x), as_cloud("y", y)
+    if x.shape[1] != y.shape[1]:
+        raise ValueError(f"y: expected d = {x.shape[1]} columns like x, got shape {y.shape}")
+    return x, y
+
+
 def as_symmetric(name, value, d=None):
-    """A symmetric (d, d) copy of ``value``; asymmetry above 1e-8 of its largest entry is an error."""
+    """A symmetric (d, d) copy of ``value``; more asymmetry than rounding leaves (``tolerance_of``) is an error."""
     array = as_array(name, value, 2)
     if array.shape[0] != array.shape[1] or (d is not None and array.shape[0] != d):
         wanted = "a square matrix" if d is None else f"shape {(d, d)}"
         raise ValueError(f"{name}: expected {wanted}, got {array.shape}")
+    if (array == array.T).all():
+        return array
     asymmetry = np.abs(array / 2 - array.T / 2).max() * 2
-    if asymmetry > PSD_TOLERANCE * np.abs(array).max():
+    if asymmetry > tolerance_of(value, len(array)) * np.abs(array).max():
         raise ValueError(f"{name}: must be symmetric, got |A - A^T| up to {asymmetry:.3g}")
     return array / 2 + array.T / 2
 
 
 def as_psd(name, value, d=None):
-    """A symmetric (d, d) copy of ``value``, positive semidefinite up to ``PSD_TOLERANCE``."""
-    array = as_symmetric(name, value, d)
-    psd_eigh(name, array)
-    return array
+    """A symmetric (d, d) copy of ``value``, positive semidefinite up to rounding (``tolerance_of``).
+
+    Up to ``ACCURACY`` it is left as it is. A matrix that is as rough as single precision is replaced by the nearest
+    positive semidefinite one.
+    """
+    array, scale, lam, U = _spectrum(name, value, d)
+    return array if lam[0] >= -ACCURACY else scale * symmetrize((U * np.maximum(lam, 0)) @ U.T)
 
 
-def psd_eigh(name, symmetric):
-    """(scale, lam, U): ``symmetric = scale * U diag(lam) U^T``, lam descending and clipped at zero.
+def psd_eigh(name, value, d=None):
+    """(scale, lam, U): ``value = scale * U diag(lam) U^T``, lam descending and clipped at zero; checks of ``as_psd``.
 
     The scale is max|S|, so that neither tiny nor huge matrices lose their digits.
     """
-    scale = np.abs(symmetric).max()
-    if scale == 0:
-        return 0.0, np.zeros(len(symmetric)), np.eye(len(symmetric))
-    lam, U = np.linalg.eigh(symmetric / scale)
-    if lam[0] < -PSD_TOLERANCE:
-        raise ValueError(f"{name}: must be positive semidefinite, got eigenvalue {lam[0] * scale:.3g}")
+    _, scale, lam, U = _spectrum(name, value, d)
     return scale, np.maximum(lam[::-1], 0), U[:, ::-1]
 
 
-def as_weights(name, value, n):
-    """Nonnegative weights (n,) that sum to one (to 1e-8, then exactly); None means 1/n each."""
+def _spectrum(name, value, d):
+    """(array, scale, lam, U): a positive semidefinite ``value``, array = scale * U diag(lam) U^T, lam ascending."""
+    array = as_symmetric(name, value, d)
+    scale = np.abs(array).max()
+    if scale == 0:
+        return array, 0.0, np.zeros(len(array)), np.eye(len(array))
+    lam, U = np.linalg.eigh(array / scale)
+    if lam[0] < -ACCURACY and lam[0] < -tolerance_of(value, len(array)):
+        raise ValueError(f"{name}: must be positive semidefinite, got eigenvalue {lam[0] * scale:.3g}")
+    return array, scale, lam, U
+
+
+def as_masses(name, value, n):
+    """Nonnegative masses (n,) whose sum is one up to rounding (``tolerance_of``), as they were given; None: n ones.
+
+    Divided by their sum they are the weights that the caller means; in floats that division would move them.
+    """
     if value is None:
-        return np.full(n, 1 / n)
-    weights = as_array(name, value, 1, (n,))
-    if (weights < 0).any():
-        raise ValueError(f"{name}: must be nonnegative, got {weights.min():.3g}")
-    total = weights.sum()
-    if abs(total - 1) > 1e-8:
-        raise ValueError(f"{name}: must sum to one, got {total:.10g}")
-    return weights / total
+        return np.ones(n)
+    masses = as_array(name, value, 1, (n,))
+    if (masses < 0).any():
+        raise ValueError(f"{name}: must be nonnegative, got {masses.min():.3g}")
+    error = abs(masses.sum() - 1)
+    if error > ACCURACY and error > tolerance_of(value, n):
+        raise ValueError(f"{name}: must sum to one, got {masses.sum():.10g}")
+    return masses
+
+
+def as_weights(name, value, n):
+    """Nonnegative weights (n,): those of ``as_masses`` divided by their sum; None means 1/n each."""
+    masses = as_masses(name, value, n)
+    return masses / masses.sum()
 
 
 def check_dimension(gauge, d):
@@ -77,20 +150,42 @@ def check_dimension(gauge, d):
 
 def check_positive(name, value):
     """A finite positive float."""
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        raise ValueError(f"{name}: expected a positive number, got {value!r}") from None
-    if not (0 < number < np.inf):
+    number = _number(value)
+    if not 0 < number < np.inf:
         raise ValueError(f"{name}: expected a positive finite number, got {value!r}")
     return number
 
 
-def check_count(name, value):
-    """A positive integer."""
-    if not (isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= 1):
-        raise ValueError(f"{name}: expected a positive integer, got {value!r}")
+def as_tolerance(name, value):
+    """A relative tolerance: a positive float below one."""
+    number = _number(value)
+    if not 0 < number < 1:
+        raise ValueError(f"{name}: expected a positive number below one, got {value!r}")
+    return number
+
+
+def as_fraction(name, value):
+    """A float in [0, 1]."""
+    number = _number(value)
+    if not 0 <= number <= 1:
+        raise ValueError(f"{name}: expected a number in [0, 1], got {value!r}")
+    return number
+
+
+def check_count(name, value, least=1):
+    """An integer of at least ``least``; True is none."""
+    if not (isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= least):
+        wanted = "a positive integer" if least == 1 else f"an integer of at least {least}"
+        raise ValueError(f"{name}: expected {wanted}, got {value!r}")
     return int(value)
+
+
+def _number(value):
+    """A float, NaN for what is no real number: neither a boolean nor a string is one, whatever ``float`` says."""
+    try:
+        return float(as_array("", value, 0))
+    except ValueError:
+        return np.nan
 
 
 def symmetrize(A):

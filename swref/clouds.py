@@ -3,160 +3,181 @@
 Numba is imported on first use: it takes longer to import than a small problem takes to solve.
 """
 
-import math
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import scipy.sparse as sp
 from scipy.spatial.distance import cdist
 
+from ._certificate import LowerBound, line_bound, metric_factor, moment_of, moved_size, upper_bound
+from ._masses import Masses
 from ._results import Result, finish, reporter, scaled_back
-from ._validation import EPS, as_array, as_weights, check_dimension, check_positive
-from .gauges import get_gauge
+from ._session import steady
+from ._simplex import BasicPlan, NetworkSimplex
+from ._validation import EPS, as_array, as_clouds, as_fraction, as_masses, as_tolerance
+from .gauges import gauge_for
 from .maxmin import call_limit, solve
-from .measures import centred, common_frame, displacement_moment, second_moment
+from .measures import dyadic_frame, second_moment, weighted_median
+
+MOST_DOUBLED = 8  # dimensions in which the oracle keeps twice the digits of images; beyond, that would cost too much
+DROPPED = 0.05  # of the tolerance: plans of less total weight are left out of the mixture
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class TransportResult(Result):
     """``Result`` of ``transport``, with ``plan`` (CSR, n x m) and ``potentials`` (f (n,), g (m,)) for ``metric``.
 
-    f_i + g_j <= (x_i - y_j)^T Q* (x_i - y_j) to rounding, and lower_bound = sum_i a_i f_i + sum_j b_j g_j.
+    Each mass of the plan is that of one exact coupling, correctly rounded. f_i + g_j <= (x_i - y_j)^T Q* (x_i - y_j) to
+    rounding, and lower_bound = sum_i a_i f_i + sum_j b_j g_j.
     """
 
-    plan: sp.csr_matrix = field(repr=False)
+    plan: sp.csr_array = field(repr=False)
     potentials: tuple = field(repr=False)
     _points: tuple = field(repr=False)
+
+    def gradient(self):
+        """(dW^2/dx (n, d), dW^2/dy (m, d)): 2 sum_j pi_ij Q* (x_i - y_j), and minus 2 sum_i pi_ij Q* (x_i - y_j).
+
+        The derivative where plan and metric are unique, a subgradient otherwise (envelope theorem). In the units of the
+        squared distance over a length; weights are held fixed.
+        """
+        x, y = self._points
+        plan = self.plan.tocoo()
+        pulls = 2 * plan.data[:, None] * ((x[plan.row] - y[plan.col]) @ self.metric)
+        by_x, by_y = np.zeros_like(x), np.zeros_like(y)
+        np.add.at(by_x, plan.row, pulls)
+        np.subtract.at(by_y, plan.col, pulls)
+        return by_x, by_y
 
     def _picture(self):
         x, y = self._points
         return _plan_svg(x, y, self.plan) if x.shape[1] == 2 else ""
 
 
+@steady
 def transport(x, y, gauge, a=None, b=None, *, tol=1e-6, max_iter=None, strict=True, progress=False, callback=None):
     """W_gamma(mu, nu)^2 = min_pi gamma(sum_ij pi_ij (y_j - x_i)(y_j - x_i)^T), certified.  [Def. 3.1, Thm 3.3]
 
     x (n, d), y (m, d): the points; a (n,), b (m,): their weights, nonnegative with sum one (None: equal). Points of
     zero weight take no part. ``gauge``: a name or a ``swref.Gauge``.
 
-    Converged when U - L <= tol U + 4 eps gamma(I) R^2, where R is the largest coordinate of the centred clouds: the
-    second term is rounding, and matters for clouds that nearly coincide. Both bounds hold whatever the status: L is
-    the value of feasible dual potentials for one Q in K, U the gauge of the returned plan's moment.
+    The bounds hold whatever the status and include rounding: W^2 is that of exactly the floats given, with the weights
+    divided exactly by their sums. L is the value of feasible dual potentials for one Q in K, U the gauge of the moment
+    of an exact coupling; ``swref._certificate`` states the theorem. Converged when U - L <= tol U + slack, where
+    slack = gamma(I) sum_ij pi_ij (4 eps max(|x_i|, |y_j|))^2 over what moves: clouds that coincide to their last
+    digits. When only rounding prevents that, as with far points that need not move, the status is "rounding".
+
     At most ``max_iter`` transport problems are solved; None: 1000, or d (d + 1) if that is more.
     ``progress=True`` shows a bar; ``callback(lower, upper)`` is called after each oracle call, in squared units.
 
     Raises NotConverged (with ``.result``) when the tolerance is missed, unless ``strict=False``; also after Ctrl-C.
     Raises ValueError for malformed clouds, weights or gauge, GaugeError for a gauge that is not convex.
     """
-    x, y = as_array("x", x, 2), as_array("y", y, 2)
-    if x.shape[1] != y.shape[1]:
-        raise ValueError(f"y: expected d = {x.shape[1]} columns like x, got shape {y.shape}")
-    a, b = as_weights("a", a, len(x)), as_weights("b", b, len(y))
-    gauge, d = get_gauge(gauge), x.shape[1]
-    check_dimension(gauge, d)
-    tol, max_iter = check_positive("tol", tol), call_limit(max_iter, d)
+    x, y = as_clouds(x, y)
+    a, b, d = as_masses("a", a, len(x)), as_masses("b", b, len(y)), x.shape[1]
+    gauge, tol, max_iter = gauge_for(gauge, d), as_tolerance("tol", tol), call_limit(max_iter, d)
 
-    used = a > 0, b > 0
-    (i,), (j,) = np.nonzero(used[0]), np.nonzero(used[1])
-    scale, x1, y1 = common_frame(x[i], y[j])
+    (i,), (j,) = np.nonzero(a > 0), np.nonzero(b > 0)
+    scale, x1, y1 = dyadic_frame(x[i], y[j])
     oracle = CloudOracle(x1, y1, a[i], b[j])
-    slack = 4 * EPS * gauge.value(np.eye(d)) * oracle.radius**2
+    noise = 16 * EPS**2 * gauge.value(np.eye(d))
     with reporter(progress, callback, scale, "transport", " oracle calls") as report:
         # A tenth of the tolerance is kept for dropping negligible plans from the mixture.
-        solution = solve(oracle, gauge, tol=0.9 * tol, max_iter=max_iter, slack=slack, report=report)
+        solution = solve(
+            oracle, gauge, tol=0.9 * tol, max_iter=max_iter, report=report,
+            slack=lambda plan: noise * moved_size(x1, y1, plan.rows, plan.columns, plan.masses),
+        )  # fmt: skip
 
-    small = _mixture(solution, (len(i), len(j)), 0.05 * tol)
-    moment = displacement_moment(x1, y1, small)
-    fields = scaled_back(solution, scale, gauge.value(moment), moment)
-    f, g = oracle.potentials(solution.metric, *solution.lower_handle[3:])
-    with np.errstate(over="ignore", under="ignore"):
-        f, g = _extend_potentials(x, y, i, j, f * scale * scale, g * scale * scale, solution.metric)
-    plan = sp.csr_matrix((small.data, (i[small.row], j[small.col])), shape=(len(x), len(y)))
-    return finish(TransportResult(**fields, plan=plan, potentials=(f, g), _points=(x, y)), tol, strict)
+    rows, columns, masses = cells = oracle.coupling(solution, DROPPED * tol)
+    moment, above = moment_of(x1, y1, cells)
+    upper, slack = upper_bound(gauge, above), noise * moved_size(x1, y1, *cells)
+    lower, metric, f, g = oracle.lower_bound(solution, gauge, cells, enough=(1 - tol) * upper - slack)
+    status = solution.status
+    if upper - lower <= tol * upper + slack:
+        status = "converged"
+    elif status == "converged" or (status == "stalled" and solution.lower_handle.violation > 0.1 * tol * upper):
+        status = "rounding"
+    fields = scaled_back(solution, scale, lower=lower, upper=upper, moment=moment, status=status, metric=metric)
+    f, g = _extend_potentials(x, y, i, j, f * scale * scale, g * scale * scale, metric)
+    plan = sp.csr_array((masses, (i[rows], j[columns])), shape=(len(x), len(y)))
+    result = TransportResult(**fields, plan=plan, potentials=(f, g), _points=(x, y))
+    return finish(result, tol, strict, f"coordinates differ by up to {scale:.1g}, too much for float64 to square")
 
 
 class CloudOracle:
     """Q -> W_Q^2 = min_pi <Q, moment(pi)> between two clouds, by network simplex on the cost |L^T (x - y)|^2, LL^T = Q.
 
-    The means are split off exactly: W_Q(mu, nu)^2 = D^T Q D + W_Q(centred)^2 with D the mean shift. The value is that
-    of dual potentials made feasible by a c-transform each way, never the simplex's own primal value. A
-    one-dimensional image is transported by sorting.
+    x (n, d), y (m, d), weights a (n,), b (m,) > 0. The plan is found for the centred clouds: the mean shift D adds the
+    same D^T Q D to every plan. Its moment is that of the points themselves. The value is the cost of the plan minus
+    what the simplex may have missed: a lower bound up to rounding, which ``lower_bound`` accounts for.
+    A one-dimensional image is transported by sorting.
     """
 
     def __init__(self, x, y, a, b):
-        self.a, self.b, self.dimension = a, b, x.shape[1]
-        (self.x, mean_x), (self.y, mean_y) = centred(x, a), centred(y, b)
-        self.shift = mean_y - mean_x
-        self.radius = max(np.abs(self.x).max(), np.abs(self.y).max())
-        axis = np.linalg.eigh(second_moment(self.x, a) + second_moment(self.y, b))[1][:, -1]
-        self.simplex = _NetworkSimplex(a, b, np.argsort(self.x @ axis), np.argsort(self.y @ axis))
+        self.x, self.y, self.dimension = x, y, x.shape[1]
+        self.masses = Masses(a, b)
+        self.a, self.b = a / a.sum(), b / b.sum()
+        self.means = self.a @ x, self.b @ y
+        self.limbs = self.masses.limbs()
+        spread = second_moment(x - self.means[0], self.a) + second_moment(y - self.means[1], self.b)
+        axis = np.linalg.eigh(spread)[1][:, -1]
+        self.order = tuple(np.argsort((z - mean) @ axis) for z, mean in zip((x, y), self.means, strict=True))
+
+    @cached_property
+    def simplex(self):
+        return NetworkSimplex(*self.limbs, *self.order)
 
     def evaluate(self, Q):
-        L = _metric_factor(Q)
-        X, Y = self.x @ L, self.y @ L
-        if X.shape[1] == 1:
-            rows, columns, masses, f, g = self._sort(X[:, 0], Y[:, 0])
-        else:
-            rows, columns, masses, f, g = self.simplex.solve(cdist(X, Y, "sqeuclidean"))
-        moment = second_moment(self.y[columns] - self.x[rows], masses) + np.outer(self.shift, self.shift)
-        value = self.a @ f + self.b @ g + self.shift @ Q @ self.shift
-        return float(value), moment, (rows, columns, masses, f, g)
+        L = metric_factor(Q)
+        plan = self._sort(L) if L.shape[1] == 1 else self.simplex.solve(self._costs(L))
+        moment = second_moment(self.y[plan.columns] - self.x[plan.rows], plan.masses)
+        return float(np.vdot(Q, moment)) - plan.violation, moment, plan
 
-    def _sort(self, X, Y):
-        from ._kernels import staircase
+    def _images(self, L):
+        from ._certificate_kernels import mapped
 
-        s, t = np.argsort(X, kind="stable"), np.argsort(Y, kind="stable")
-        rows, columns, masses, fs, gs = staircase(X[s], self.a[s], Y[t], self.b[t])
-        f, g = np.empty_like(fs), np.empty_like(gs)
-        f[s], g[t] = fs, gs
-        keep = masses > 0
-        return s[rows[keep]], t[columns[keep]], masses[keep], f, g
+        return [mapped(z, mean, L) for z, mean in zip((self.x, self.y), self.means, strict=True)]
 
-    def potentials(self, Q, f, g):
-        """Potentials of the centred clouds turned into those of the clouds themselves."""
-        drift = Q @ self.shift
-        return f - 2 * self.x @ drift + self.shift @ drift, g + 2 * self.y @ drift
+    def _costs(self, L):
+        if self.dimension > MOST_DOUBLED:
+            return cdist(*((z - mean) @ L for z, mean in zip((self.x, self.y), self.means, strict=True)), "sqeuclidean")
+        from ._certificate_kernels import squared_distances
 
+        X, Y = self._images(L)
+        return squared_distances(*X, *Y)
 
-class _NetworkSimplex:
-    """A sequence of transport problems with the same weights a (n,), b (m,) and similar costs C (n, m) >= 0.
+    def _sort(self, L):
+        from ._kernels import path_potentials, staircase
 
-    The optimal spanning tree of one call starts the next. It stays feasible, because the weights do not change, and a
-    few pivots repair its optimality: near the end, that costs little more than reading C. POT's network simplex cannot
-    be handed a tree, and builds a new one in every call. The first tree here is the monotone plan for points that come
-    in the orders s (n,) and t (m,). Masses are counted in whole units, so that empty cells are recognised exactly.
-    """
+        X, Y = ([part[:, 0] for part in image] for image in self._images(L))
+        s, t = np.lexsort(X[::-1]), np.lexsort(Y[::-1])
+        rows, columns, masses = staircase(self.limbs[0][:, s], self.limbs[1][:, t])
+        f, g = np.empty(len(s)), np.empty(len(t))
+        f[s], g[t] = path_potentials(X[0][s], Y[0][t], rows, columns)
+        used = masses.any(0)
+        masses = NetworkSimplex.as_floats(masses[:, used], self.limbs)
+        return BasicPlan(s[rows[used]], t[columns[used]], masses, f, g, 0.0)
 
-    def __init__(self, a, b, s, t):
-        from ._kernels import staircase, tree_of
+    def coupling(self, solution, budget):
+        """The exact coupling (rows, columns, masses) nearest to the mixture, without plans of weight ``budget``."""
+        mixture = _mixture(solution, (len(self.a), len(self.b)), budget)
+        return self.masses.coupling(mixture.row, mixture.col, mixture.data, self.order)
 
-        self.a, self.b = a, b
-        A, B = _whole_units(a, b)
-        rows, columns, masses, *_ = staircase(np.zeros(len(s)), A[s], np.zeros(len(t)), B[t])
-        self.total, self.tree = A.sum(), tree_of(s[rows], t[columns], masses, len(a))
-
-    def solve(self, C):
-        """(rows, columns, masses, f, g): an optimal basic plan, and potentials with f_i + g_j <= C_ij in every cell."""
-        from ._kernels import column_c_transform, network_simplex, row_c_transform
-
-        n = len(self.a)
-        network_simplex(C, self.tree, 4 * EPS * C.max())
-        g = column_c_transform(C, self.tree.potential[:n])
-        (child,) = np.nonzero(self.tree.flow)
-        parent = self.tree.parent[child]
-        masses = self.tree.flow[child] / self.total
-        return np.minimum(child, parent), np.maximum(child, parent) - n, masses, row_c_transform(C, g), g
-
-
-def _whole_units(a, b):
-    """Weights a (n,), b (m,) as whole numbers of equal sum, about 2^50; equal weights stay equal."""
-    share = math.lcm(len(a), len(b))
-    total = share * 2.0 ** np.floor(50 - np.log2(share))
-    A, B = (np.maximum(np.rint(w * total), 1) for w in (a, b))
-    surplus = A.sum() - B.sum()
-    A[np.argmax(A)] += max(-surplus, 0)
-    B[np.argmax(B)] += max(surplus, 0)
-    return A, B
+    def lower_bound(self, solution, gauge, plan, enough):
+        """(L, Q, f, g): the certified bound of the solution's metric, sharpened if it is not ``enough``."""
+        Q, handle = solution.metric, solution.lower_handle
+        shift = self.means[1] - self.means[0]
+        f = handle.f - 2 * (self.x - self.means[0]) @ (Q @ shift) + shift @ Q @ shift
+        g = handle.g + 2 * (self.y - self.means[1]) @ (Q @ shift)
+        if self.dimension == 1 and (on_line := line_bound(gauge, self.x, self.y, plan)) is not None:
+            best = gauge.support(np.eye(1))
+            return on_line, best, f * (best / Q)[0, 0], g * (best / Q)[0, 0]
+        bound = LowerBound(gauge, self.x, self.y, self.masses, metric_factor(Q), f, g, weighted_median(self.x, self.a))
+        if bound.value < enough:
+            C = bound.costs()
+            bound.improve(self.simplex.refine(C, f, g, self.simplex.tolerance(C))[1][len(f) :])
+        return bound.value, Q, bound.f, bound.g
 
 
 def displacement(x, y, plan, t):
@@ -164,24 +185,18 @@ def displacement(x, y, plan, t):
 
     x (n, d), y (m, d); ``plan`` (n, m) sparse or dense, as returned by ``transport``; 0 <= t <= 1. For an optimal plan
     this is a constant-speed geodesic: W(mu_s, mu_t) = |t - s| W(mu_0, mu_1).
+
+    Raises ValueError for malformed clouds, a plan of another shape or with masses that are negative or not finite, and
+    t outside [0, 1].
     """
-    x, y = as_array("x", x, 2), as_array("y", y, 2)
-    plan = sp.coo_matrix(plan)
-    if plan.shape != (len(x), len(y)) or x.shape[1] != y.shape[1]:
+    (x, y), t = as_clouds(x, y), as_fraction("t", t)
+    plan = sp.coo_array(plan if sp.issparse(plan) else as_array("plan", plan, 2))
+    if plan.shape != (len(x), len(y)):
         raise ValueError(f"plan: expected shape {(len(x), len(y))} for x {x.shape} and y {y.shape}, got {plan.shape}")
     if not (np.isfinite(plan.data).all() and (plan.data >= 0).all()):
         raise ValueError("plan: masses must be finite and nonnegative")
-    if not (np.isscalar(t) and 0 <= t <= 1):
-        raise ValueError(f"t: expected a number in [0, 1], got {t!r}")
     keep = plan.data > 0
     return (1 - t) * x[plan.row[keep]] + t * y[plan.col[keep]], plan.data[keep].copy()
-
-
-def _metric_factor(Q):
-    """L (d, r) with L L^T = Q up to eigenvalues below 1e-15 of the largest."""
-    lam, U = np.linalg.eigh(Q)
-    keep = lam > 1e-15 * lam[-1]
-    return U[:, keep] * np.sqrt(lam[keep])
 
 
 def _mixture(solution, shape, budget):
@@ -189,10 +204,10 @@ def _mixture(solution, shape, budget):
     order = np.argsort(solution.weights)
     keep = np.sort(order[np.cumsum(solution.weights[order]) > budget])
     weights = solution.weights[keep] / solution.weights[keep].sum()
-    plans = [solution.handles[k][:3] for k in keep]
-    rows, columns = (np.concatenate([plan[axis] for plan in plans]) for axis in (0, 1))
-    masses = np.concatenate([weight * plan[2] for weight, plan in zip(weights, plans, strict=True)])
-    plan = sp.coo_matrix((masses, (rows, columns)), shape=shape)
+    plans = [solution.handles[k] for k in keep]
+    rows, columns = (np.concatenate([getattr(plan, side) for plan in plans]) for side in ("rows", "columns"))
+    masses = np.concatenate([weight * plan.masses for weight, plan in zip(weights, plans, strict=True)])
+    plan = sp.coo_array((masses, (rows, columns)), shape=shape)
     plan.sum_duplicates()
     return plan
 
@@ -201,14 +216,13 @@ def _extend_potentials(x, y, i, j, f, g, Q):
     """Potentials for all points, those of zero weight included: the largest that stay feasible."""
     if len(i) == len(x) and len(j) == len(y):
         return f, g
-    from ._kernels import row_c_transform
-
-    L = _metric_factor(Q)
+    L = metric_factor(Q)
     X, Y = x @ L, y @ L
-    full_g = row_c_transform(cdist(Y, X[i], "sqeuclidean"), f)
-    full_g[j] = g
-    full_f = row_c_transform(cdist(X, Y, "sqeuclidean"), full_g)
-    full_f[i] = f
+    full_f, full_g = np.full(len(x), np.nan), np.full(len(y), np.nan)
+    full_f[i], full_g[j] = f, g
+    idle, spare = np.isnan(full_f), np.isnan(full_g)
+    full_g[spare] = (cdist(Y[spare], X[i], "sqeuclidean") - f).min(1)
+    full_f[idle] = (cdist(X[idle], Y, "sqeuclidean") - full_g).min(1)
     return full_f, full_g
 
 

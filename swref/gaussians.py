@@ -4,15 +4,15 @@ A covariance enters as a factor F (d, r), S = F F^T with r its rank: squaring ba
 distance between covariances that nearly coincide, and zero eigenvalues need no care.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from ._gaussian_bounds import cloud_factor, coupling_steps, covariance_factor, metric_lower
-from ._results import Result, finish, scaled_back, squared_back
+from ._results import Result, finish, outwards, scaled_back
 from ._rounding import moment_upper, radius
-from ._validation import EPS, as_array, as_psd, as_weights, check_count, check_dimension, check_positive
-from .gauges import get_gauge
+from ._validation import EPS, as_array, as_clouds, as_fraction, as_psd, as_tolerance, as_weights, check_count
+from .gauges import gauge_for
 from .maxmin import call_limit, solve
 from .measures import unit_scale
 
@@ -48,8 +48,7 @@ class GaussianResult(Result):
 
     def interpolate(self, t):
         """(mean (d,), covariance (d, d)) of (1 - t) x + t y, 0 <= t <= 1: the geodesic stays Gaussian.  [Cor. 4.4]"""
-        if not (np.isscalar(t) and 0 <= t <= 1):
-            raise ValueError(f"t: expected a number in [0, 1], got {t!r}")
+        t = as_fraction("t", t)
         (m0, m1), (X, Y) = self._means, self._joint
         factor = (1 - t) * X + t * Y
         return (1 - t) * m0 + t * m1, factor @ factor.T
@@ -78,16 +77,14 @@ def gaussian_transport(m0, S0, m1, S1, gauge, *, tol=1e-8, max_iter=None, strict
     d = len(m0)
     m1 = as_array("m1", m1, 1, (d,))
     S0, S1 = as_psd("S0", S0, d), as_psd("S1", S1, d)
-    gauge = get_gauge(gauge)
-    check_dimension(gauge, d)
-    tol, max_iter = check_positive("tol", tol), call_limit(max_iter, d)
+    gauge, tol, max_iter = gauge_for(gauge, d), as_tolerance("tol", tol), call_limit(max_iter, d)
 
     with np.errstate(over="ignore"):
         shift = as_array("m1 - m0", m1 - m0, 1)
     pair = _Pair(shift, *covariance_factor(S0), *covariance_factor(S1), np.array_equal(S0, S1))
     result = _transport((m0, m1), pair, gauge, tol, max_iter)
     spread = np.sqrt(max(S0.diagonal().max(), S1.diagonal().max(), 0.0))
-    blame = f"rounding of covariances with standard deviations up to {spread:.3g} hides so small a distance"
+    blame = f"covariances with standard deviations up to {spread:.3g} hide so small a distance"
     return finish(result, tol, strict, blame)
 
 
@@ -100,19 +97,16 @@ def moment_lower_bound(x, y, gauge, a=None, b=None, *, tol=1e-8):
     covariances; if the width is missed, a smaller true bound.
     Raises ValueError for malformed clouds, weights or gauge, GaugeError for a gauge that is not convex.
     """
-    x, y = as_array("x", x, 2), as_array("y", y, 2)
-    if x.shape[1] != y.shape[1]:
-        raise ValueError(f"y: expected d = {x.shape[1]} columns like x, got shape {y.shape}")
+    x, y = as_clouds(x, y)
     a, b = as_weights("a", a, len(x)), as_weights("b", b, len(y))
-    gauge = get_gauge(gauge)
-    check_dimension(gauge, x.shape[1])
+    gauge, tol = gauge_for(gauge, x.shape[1]), as_tolerance("tol", tol)
     scale = _power_of_two(x, y)
     (m0, r0, F0, delta0), (m1, r1, F1, delta1) = (cloud_factor(z[w > 0] / scale, w[w > 0]) for z, w in ((x, a), (y, b)))
     far, near = m1 - m0, r1 - r0
     pair = _Pair(far + near, F0, delta0, F1, delta1 + np.sqrt(len(far)) * EPS * (np.abs(far) + np.abs(near)), False)
     limit = call_limit(None, x.shape[1])
-    bound = _transport((m0, m1), pair, gauge, check_positive("tol", tol), limit).lower_bound
-    return squared_back(bound, scale, 0.0)
+    bound = _transport((m0, m1), pair, gauge, tol, limit).lower_bound
+    return outwards(bound, scale, 0.0)
 
 
 class GaussianOracle:
@@ -183,14 +177,14 @@ def _transport(means, pair, gauge, tol, max_iter):
     moment = steps @ steps.T
     upper = moment_upper(gauge, moment, steps.shape[1], apart + joint)
     lower = metric_lower(gauge, solution.metric, F0, F1, shift, pair.equal, apart)
-    if lower > upper:
-        raise AssertionError(f"the bounds cross: {lower!r} > {upper!r}")
     status = solution.status
     if status == "converged" and upper - lower > tol * upper + slack:
         status = "rounding"
     with np.errstate(over="ignore", under="ignore"):
         K = X @ Y.T * scale * scale
-    fields = scaled_back(replace(solution, lower=lower, status=status), scale, upper, moment)
+    fields = scaled_back(
+        solution, scale, moment=moment, metric=solution.metric, lower=lower, upper=upper, status=status
+    )
     return GaussianResult(**fields, cross_covariance=K, _means=means, _joint=(X * scale, Y * scale))
 
 

@@ -13,10 +13,10 @@ from types import SimpleNamespace
 import numpy as np
 
 from ._grid_bounds import Problem, entries_of, matrices_of
-from ._results import Result, finish, reporter, scaled_back, squared_back
+from ._results import Result, finish, outwards, reporter, scaled_back
 from ._spacetime import SpaceTime
-from ._validation import EPS, as_array, check_count, check_dimension, check_positive
-from .gauges import get_gauge
+from ._validation import EPS, as_array, as_tolerance, check_count
+from .gauges import gauge_for
 from .measures import unit_scale
 
 FIRST_CHECK, CHECK_GROWTH = 25, 1.2  # bounds cost some 25 iterations, so they are computed at growing intervals
@@ -35,9 +35,9 @@ class DynamicResult(Result):
     the whole motion takes one unit of time. ``metrics`` (n_time, d, d), elements of K, and ``potential``
     (n_time + 1, *shape), at times k / n_time, in units of the gauge of a squared length, satisfy
     d phi/dt + grad phi^T Q^-1 grad phi / 4 <= 0 in every cell, and ``lower_bound`` is the integral of
-    rho1 phi(1) - rho0 phi(0), all up to rounding, by which the bounds are widened. ``metric`` is the mean of ``metrics``, ``moment`` that of the S_k = int m m^T / rho dx of
+    rho1 phi(1) - rho0 phi(0). ``metric`` is the mean of ``metrics``, ``moment`` that of the S_k = int m m^T / rho dx of
     the intervals. ``upper_bound`` is the mean of gamma(S_k), or gamma(``moment``), which is no larger, for a
-    ``constant_metric``.
+    ``constant_metric``. All this up to rounding, by which the bounds are widened.
 
     ``continuous_lower`` and ``continuous_upper`` have no discretization error, but bound two different squared
     distances: the first is below that of atoms at the cell centres, the second above that of densities constant on each
@@ -96,9 +96,9 @@ def dynamic_transport(
     Raises ValueError for malformed densities or options, GaugeError for a gauge that is not convex.
     """
     rho0, rho1, h, floor = _checked(rho0, rho1, spacing, floor)
-    gauge, d, shape = get_gauge(gauge), rho0.ndim, rho0.shape
-    check_dimension(gauge, d)
-    n_time, tol, max_iter = check_count("n_time", n_time), check_positive("tol", tol), check_count("max_iter", max_iter)
+    d, shape = rho0.ndim, rho0.shape
+    gauge, tol = gauge_for(gauge, d), as_tolerance("tol", tol)
+    n_time, max_iter = check_count("n_time", n_time), check_count("max_iter", max_iter)
 
     # Longest side 1 and mass 1; the line becomes a plane that is one cell of width 1 wide.
     side = max(n * step for n, step in zip(shape, h, strict=True))
@@ -121,9 +121,10 @@ def dynamic_transport(
     # ``scale`` and ``strength`` are rounded too, and the cells' sides.
     found.lower, lower = (bound * (1 - UNITS) for bound in (found.lower, lower))
     found.upper, upper = (bound * (1 + UNITS) for bound in (found.upper, upper))
-    if found.lower > found.upper:
-        raise AssertionError(f"the bounds cross: {found.lower!r} > {found.upper!r}")
-    fields = scaled_back(found, scale * root, moment=S.mean(0) / problem.strength)
+    fields = scaled_back(
+        found, scale * root, moment=S.mean(0) / problem.strength, metric=found.metric, lower=found.lower,
+        upper=found.upper, status=found.status,
+    )  # fmt: skip
     unit = size0 * heights * grid.cell
     with np.errstate(over="ignore", under="ignore"):
         result = DynamicResult(
@@ -133,12 +134,12 @@ def dynamic_transport(
             metrics=Q * problem.strength,
             potential=phi.reshape(n_time + 1, *shape) * side * side * problem.strength,
             times=grid.midpoints,
-            continuous_lower=squared_back(lower, scale * root, 0.0),
-            continuous_upper=squared_back(upper, scale * root, np.inf),
+            continuous_lower=outwards(lower, scale * root, 0.0),
+            continuous_upper=outwards(upper, scale * root, np.inf),
             floored=floor * size0 * heights * float(np.prod(h)),
         )
     low, high = min(rho0.min(), rho1.min()), max(rho0.max(), rho1.max())
-    return finish(result, tol, strict, f"rounding of densities from {low:.3g} to {high:.3g} hides what is left")
+    return finish(result, tol, strict, f"that of densities from {low:.3g} to {high:.3g} hides what is left")
 
 
 def _checked(rho0, rho1, spacing, floor):

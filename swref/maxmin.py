@@ -4,8 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ._session import steady
 from ._validation import check_count, symmetrize
+from .gauges import gauge_for
 from .gauges.base import Smoothed
+from .gauges.door import attained, check_feasible, fault
 from .gauges.newton import barrier_newton, curvature_gram, soft_max
 
 # Chosen by oracle calls on random clouds and Gaussians, d = 2 to 30; benchmarks/static.py and gaussian.py print them.
@@ -13,6 +16,7 @@ LOOSENESS = 0.5  # the queried Q is central to this part of the gap, or a tenth 
 ROUNDING = 1e-6  # relative gaps below it keep the full looseness: at kinks, rounding blurs the central Q by eps / mu
 HULL_ACCURACY = 0.2  # a two-function gauge is replaced by the hull of its supports, to this part of the accuracy asked
 TRUST_FLOOR, TRUST_FACTOR = 0.35, 0.7  # in-out stabilisation: least weight of the new query, and its rate of change
+REFINEMENTS = 500  # supports added in one solve of the master; three are usual, eleven the most met in 55 problems
 PATIENCE = 60  # plus dim K: oracle calls in which the gap must fall by a tenth, or the status is "stalled"
 
 
@@ -22,6 +26,9 @@ class NotConverged(RuntimeError):
     def __init__(self, message, result):
         super().__init__(message)
         self.result = result
+
+    def __reduce__(self):  # that of exceptions forgets the second argument, and a pool then waits for ever
+        return type(self), (self.args[0], self.result), vars(self)
 
 
 @dataclass(frozen=True)
@@ -43,13 +50,15 @@ def call_limit(max_iter, d):
     return max(1000, d * (d + 1)) if max_iter is None else check_count("max_iter", max_iter)
 
 
+@steady
 def solve(oracle, gauge, *, tol, max_iter, slack=0.0, report=None):
     """Bracket max_{Q in K} W_Q^2 = min_pi gamma(moment(pi)) until U - L <= tol U + slack.
 
     ``oracle.evaluate(Q)`` returns (value, moment, handle): a lower bound of the minimum over plans of <Q, moment>
     (exact up to rounding), the (d, d) moment of a minimizing plan, and whatever the caller needs to rebuild that plan.
-    ``oracle.dimension`` is d. ``report(lower, upper)`` is called after each oracle call. KeyboardInterrupt ends the
-    loop with status "interrupted" and the bounds reached.
+    ``oracle.dimension`` is d. ``slack`` is a number, or a function of the handle that the last call gave.
+    ``report(lower, upper)`` is called after each oracle call. KeyboardInterrupt ends the loop with status "interrupted"
+    and the bounds reached. What rounding does to the oracle and the gauge is the caller's to add.
 
     Every moment seen is an atom. The master problem min_lambda gamma(sum_k lambda_k moment_k) gives the upper bound;
     its dual solution Q is the next query. The master is solved loosely, to a fraction of the current gap, and its
@@ -58,7 +67,7 @@ def solve(oracle, gauge, *, tol, max_iter, slack=0.0, report=None):
     query disappoints, the next ones move towards the best Q so far (in-out stabilisation).
     """
     d = oracle.dimension
-    master = _Master(gauge, d)
+    master = _Master(gauge_for(gauge, d), d)
     query = master.start()
     lower, metric, lower_handle = -np.inf, None, None
     history, status, trust, looseness = [], "max_iter", 1.0, LOOSENESS
@@ -66,6 +75,7 @@ def solve(oracle, gauge, *, tol, max_iter, slack=0.0, report=None):
     try:
         for _ in range(max_iter):
             value, moment, handle = oracle.evaluate(query)
+            allowed = slack(handle) if callable(slack) else slack
             if history:
                 surprise = max(10 * (master.predict(query) - value), ROUNDING * master.upper)
                 looseness = LOOSENESS * np.clip(surprise / (master.upper - lower), 0.1, 1)
@@ -73,13 +83,13 @@ def solve(oracle, gauge, *, tol, max_iter, slack=0.0, report=None):
             if better:
                 lower, metric, lower_handle = max(value, 0.0), query, handle
             master.add(symmetrize(moment), handle)
-            if not master.upper <= lower + tol * master.upper + slack:
+            if not master.upper <= lower + tol * master.upper + allowed:
                 central = master.solve(looseness * (master.upper - lower))
             gap = master.upper - lower
             history.append((lower, master.upper))
             if report is not None:
                 report(lower, master.upper)
-            if gap <= tol * master.upper + slack:
+            if gap <= tol * master.upper + allowed:
                 status = "converged"
                 break
             if len(history) > patience and gap > 0.9 * (history[-1 - patience][1] - history[-1 - patience][0]):
@@ -122,7 +132,9 @@ class _Master:
         return np.tensordot(self.moments, Q).min()
 
     def _record(self, weights):
-        bound = self.gauge.value(np.tensordot(weights, self.moments, 1))
+        mixture = np.tensordot(weights, self.moments, 1)
+        bound = self.gauge.value(mixture)
+        self.model.check(mixture, bound)
         if bound < self.upper:
             self.upper, self.best = bound, weights
 
@@ -143,13 +155,17 @@ class _Master:
             smoothed = at(weights)[1]
             return smoothed.value, lambda: (flat @ smoothed.Q.ravel(), smoothed.gram(moments))
 
-        while True:
+        for _ in range(REFINEMENTS):
             mu, seen = accuracy / (len(moments) + self.model.complexity), {}
             self.weights = _admit_newest(objective, self.weights, mu)
             self.weights, _ = barrier_newton(objective, self.weights, mu, simplex=True)
             mixture, smoothed = at(self.weights)
             if not self.model.refine(mixture, HULL_ACCURACY * accuracy):
                 break
+        else:
+            raise fault(
+                self.gauge, f"after {REFINEMENTS} supports value(S) still exceeds what they say of it", S=mixture
+            )
         self._record(self.weights)
         return smoothed.Q
 
@@ -160,6 +176,9 @@ class _Barrier:
     def __init__(self, gauge, d):
         self.smoothed, self.complexity = gauge._smoothed, d
 
+    def check(self, moment, value):
+        pass
+
     def refine(self, moment, accuracy):
         return False
 
@@ -169,7 +188,7 @@ class _Hull:
 
     def __init__(self, gauge, d):
         self.gauge = gauge
-        self.atoms = np.array([gauge.support(np.outer(e, e)) for e in np.eye(d)] + [gauge.support(np.eye(d))])
+        self.atoms = np.array([attained(gauge, S)[0] for S in (*(np.outer(e, e) for e in np.eye(d)), np.eye(d))])
 
     @property
     def complexity(self):
@@ -185,15 +204,25 @@ class _Hull:
 
         return Smoothed(value, np.tensordot(self.theta, self.atoms, 1), gram)
 
+    def check(self, moment, value):
+        """GaugeError if a support met earlier says more of this moment than its gauge."""
+        check_feasible(self.gauge, self.atoms, moment, value)
+
     def refine(self, moment, accuracy):
-        """Add the support of this moment if the hull underestimates its gauge by more than ``accuracy``."""
-        known = (self.atoms * moment).sum((1, 2))
-        if self.gauge.value(moment) - known.max() <= accuracy:
+        """Add the support of this moment if the hull underestimates its gauge by more than ``accuracy``.
+
+        A support that closes less than half of that difference is as good as the gauge's own rounding, and no help.
+        """
+        known, value = np.tensordot(self.atoms, moment).max(), self.gauge.value(moment)
+        if value - known <= accuracy:
+            return False
+        Q, _ = attained(self.gauge, moment, value)
+        if np.vdot(Q, moment) - known < 0.5 * (value - known):
             return False
         d = len(moment)
         if len(self.atoms) > 60 + 2 * d * (d + 1):
             self.atoms = self.atoms[self.theta > 1e-9]
-        self.atoms = np.concatenate([self.atoms, symmetrize(self.gauge.support(moment))[None]])
+        self.atoms = np.concatenate([self.atoms, Q[None]])
         return True
 
 

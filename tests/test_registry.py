@@ -43,14 +43,15 @@ def install(fresh, tmp_path, monkeypatch):
     """install(package, source, {name: value}) puts a package with entry points on the path, as pip would."""
     monkeypatch.syspath_prepend(tmp_path)
 
-    def put(package, source, entry_points):
+    def put(package, source, entry_points, forget=True):
         (tmp_path / f"{package}.py").write_text(source)
         metadata = tmp_path / f"{package}-1.0.dist-info"
         metadata.mkdir()
         (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
         lines = [f"{name} = {value}" for name, value in entry_points.items()]
         (metadata / "entry_points.txt").write_text("\n".join(["[swref.gauges]", *lines, ""]))
-        registry._entry_points.cache_clear()
+        if forget:
+            registry._entry_points.cache_clear()
 
     put.path = tmp_path
     return put
@@ -192,6 +193,29 @@ def test_an_installed_gauge_is_found_and_loaded_when_asked_for(install):
     assert swref.lmo(np.eye(3), "third").tolist() == (-np.eye(3)).tolist()
 
 
+@pytest.mark.parametrize("ask", [lambda: get_gauge("third"), list_gauges])
+def test_a_package_installed_while_running_is_found(install, ask):
+    """A notebook looks, runs pip, and looks again."""
+    assert "third" not in list_gauges()
+    with pytest.raises(ValueError, match="unknown name 'third'"):
+        get_gauge("third")
+    install("thirdparty", PACKAGE, {"third": "thirdparty:Diagonal"}, forget=False)
+    ask()
+    assert get_gauge("third").value(np.eye(2)) == 2
+    assert "third" in list_gauges()
+
+
+def test_a_keyboard_interrupt_while_a_package_loads_is_the_users(install):
+    install("thirdparty", "raise KeyboardInterrupt", {"slow": "thirdparty:Diagonal"})
+    with pytest.raises(KeyboardInterrupt):
+        get_gauge("slow")
+
+
+def test_an_unknown_name_says_what_worker_processes_know(fresh):
+    with pytest.raises(ValueError, match="registered in __main__ does not reach worker processes; an instance"):
+        get_gauge("mine")
+
+
 def test_a_package_may_use_decorator_and_entry_point(install):
     source = PACKAGE.replace("class Diagonal", "@swref.register_gauge('third')\nclass Diagonal")
     install("thirdparty", source, {"third": "thirdparty:Diagonal"})
@@ -202,6 +226,9 @@ def test_a_package_may_use_decorator_and_entry_point(install):
     "source, value, warning",
     [
         ("raise RuntimeError('no luck')", "thirdparty:Diagonal", "failed to load: RuntimeError: no luck"),
+        ("import sys; sys.exit('needs a GPU')", "thirdparty:Diagonal", "failed to load: SystemExit: needs a GPU"),
+        ("raise GeneratorExit", "thirdparty:Diagonal", "failed to load: GeneratorExit"),
+        ("class Mine(BaseException): pass\nraise Mine", "thirdparty:Diagonal", "failed to load: Mine"),
         ("import module_that_is_nowhere", "thirdparty:Diagonal", "failed to load: ModuleNotFoundError"),
         ("1 +", "thirdparty:Diagonal", "failed to load: SyntaxError"),
         (PACKAGE, "thirdparty:Missing", "failed to load: AttributeError"),

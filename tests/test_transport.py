@@ -11,7 +11,9 @@ from strategies import CONVEX, EPS, TwoFunctions, compositions, example
 
 import swref
 from swref._kernels import Tree, network_simplex
-from swref.clouds import CloudOracle, _mixture, _NetworkSimplex, _whole_units
+from swref._masses import FINEST, Masses
+from swref._simplex import LIMB, NetworkSimplex
+from swref.clouds import CloudOracle, _mixture
 
 OPERATOR, TRACE = swref.get_gauge("operator"), swref.get_gauge("trace")
 FROBENIUS = swref.get_gauge("schatten", p=2)
@@ -306,19 +308,20 @@ def test_inputs_are_not_modified_and_float32_is_computed_in_float64():
 def simplex_on(a, b, seed=0):
     """A simplex that starts from the plan of points in random order."""
     rng = np.random.default_rng(seed)
-    return _NetworkSimplex(a, b, rng.permutation(len(a)), rng.permutation(len(b)))
+    return NetworkSimplex(*Masses(a, b).limbs(), rng.permutation(len(a)), rng.permutation(len(b)))
 
 
-def assert_solves(simplex, C, expected):
-    rows, columns, masses, f, g = simplex.solve(C)
+def assert_solves(simplex, C, a, b, expected):
+    rows, columns, masses, f, g, violation = simplex.solve(C)
     plan = np.zeros(C.shape)
     np.add.at(plan, (rows, columns), masses)
-    np.testing.assert_allclose(plan.sum(1), simplex.a, atol=4 * EPS)
-    np.testing.assert_allclose(plan.sum(0), simplex.b, atol=4 * EPS)
+    np.testing.assert_allclose(plan.sum(1), a, atol=4 * EPS)
+    np.testing.assert_allclose(plan.sum(0), b, atol=4 * EPS)
     tolerance = 100 * EPS * np.abs(C).max()
     assert (masses > 0).all()
     assert np.vdot(C, plan) == pytest.approx(expected, rel=0, abs=tolerance)
-    assert simplex.a @ f + simplex.b @ g == pytest.approx(expected, rel=0, abs=tolerance)
+    assert a @ f + b @ g == pytest.approx(expected, rel=0, abs=tolerance)
+    assert violation <= 4 * EPS * np.abs(C).max()
     assert (C - f[:, None] - g).min() >= -4 * EPS * np.abs(C).max()
 
 
@@ -330,7 +333,7 @@ def test_the_simplex_follows_a_sequence_of_metrics_with_few_pivots():
     for A in [np.eye(5)] * 2 + [np.eye(5) + 0.01 * rng.standard_normal((5, 5)) for _ in range(4)]:
         C = cdist(x @ A, y @ A, "sqeuclidean")
         pivots.append(network_simplex(C, Tree(*(array.copy() for array in simplex.tree)), 4 * EPS * C.max()))
-        assert_solves(simplex, C, C[linear_sum_assignment(C)].mean())
+        assert_solves(simplex, C, uniform, uniform, C[linear_sum_assignment(C)].mean())
     assert pivots[1] == 0 < max(pivots[2:]) < pivots[0] / 4
 
 
@@ -347,7 +350,7 @@ def test_the_simplex_survives_ties_and_uneven_weights(n, m):
         simplex = simplex_on(a, b)
         for most in (4, 1, 9):
             C = rng.integers(0, most, (n, m)).astype(float)
-            assert_solves(simplex, C, ot.emd2(a, b, C))
+            assert_solves(simplex, C, a, b, ot.emd2(a, b, C))
             assert_strongly_feasible(simplex.tree, n)
 
 
@@ -364,7 +367,7 @@ def test_the_simplex_agrees_with_linear_programming(n, m):
     for _ in range(4):
         C = rng.random((n, m))
         program = linprog(C.ravel(), A_eq=incidence, b_eq=np.append(a, b), method="highs-ds", options=accuracy)
-        rows, columns, masses, f, g = simplex.solve(C)
+        rows, columns, masses, f, g, _ = simplex.solve(C)
         assert np.vdot(C[rows, columns], masses) == pytest.approx(program.fun, rel=1e-8)
         assert a @ f + b @ g == pytest.approx(program.fun, rel=1e-8)
 
@@ -374,7 +377,7 @@ def test_the_simplex_solves_large_problems(n, m):
     x, y = clouds(n, m, 2)
     C, a, b = cdist(x, y, "sqeuclidean"), np.full(n, 1 / n), np.full(m, 1 / m)
     simplex = simplex_on(a, b)
-    assert_solves(simplex, C, ot.emd2(a, b, C, numItermax=10**8))
+    assert_solves(simplex, C, a, b, ot.emd2(a, b, C, numItermax=10**8))
     assert_strongly_feasible(simplex.tree, n)
 
 
@@ -385,22 +388,26 @@ def assert_strongly_feasible(tree, n):
     assert len(below) == len(nodes) - 1
     assert (tree.depth[below] == tree.depth[tree.parent[below]] + 1).all()
     assert ((below < n) != (tree.parent[below] < n)).all()
-    assert ((tree.flow[below] > 0) | (below < n)).all()
+    assert (tree.flow[:, below].any(0) | (below < n)).all()
     assert (tree.flow >= 0).all()
+    assert (tree.flow[1] < 1 / LIMB).all()
 
 
-def test_whole_units_keep_equal_weights_equal():
-    """The integers sum to the same total below 2^53, and none is zero."""
+def whole(limbs):
+    return [int(high) * 2 ** (FINEST // 2) + int(low) for high, low in limbs.T]
+
+
+def test_units_keep_equal_weights_equal_and_add_up():
     for n, m in ((3, 7), (1, 1), (97, 1000)):
-        A, B = _whole_units(np.full(n, 1 / n), np.full(m, 1 / m))
-        assert A.sum() == B.sum() < 2**53
+        A, B = map(whole, Masses(np.full(n, 1 / n), np.full(m, 1 / m)).limbs())
+        assert sum(A) == sum(B) <= 2**FINEST
         assert len(set(A)) == len(set(B)) == 1
-    a, b = weights(50, 0), np.geomspace(1, 1e-30, 40)
-    A, B = _whole_units(a, b / b.sum())
-    assert A.sum() == B.sum() < 2**53
-    assert min(A.min(), B.min()) >= 1
-    assert (A == np.rint(A)).all()
-    np.testing.assert_allclose(A / A.sum(), a, atol=4 * EPS)
+    a, b = weights(50, 0), np.geomspace(1, 1e-200, 40)
+    A, B = map(whole, Masses(a, b).limbs())
+    assert sum(A) == sum(B)
+    assert min(A + B) >= 1
+    np.testing.assert_allclose(np.array(A, dtype=float) / sum(A), a, rtol=4 * EPS)
+    np.testing.assert_allclose(np.array(B, dtype=float) / sum(B), b / b.sum(), rtol=4 * EPS, atol=1e-29)
 
 
 def test_the_oracle_value_is_the_transport_cost_in_its_metric():
@@ -416,8 +423,9 @@ def test_the_oracle_value_is_the_transport_cost_in_its_metric():
 
 
 def test_dropping_a_negligible_plan_keeps_the_marginals():
-    identity = np.arange(3), np.arange(3), np.full(3, 1 / 3)
-    shifted = np.arange(3), np.roll(np.arange(3), 1), np.full(3, 1 / 3)
+    identity, shifted = (
+        SimpleNamespace(rows=np.arange(3), columns=np.roll(np.arange(3), k), masses=np.full(3, 1 / 3)) for k in (0, 1)
+    )
     mixture = SimpleNamespace(weights=np.array([0.95, 0.05]), handles=[identity, shifted])
     for budget, entries in ((0.04, 6), (0.06, 3)):
         plan = _mixture(mixture, (3, 3), budget)

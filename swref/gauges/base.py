@@ -10,13 +10,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .._session import steady
 from .._validation import EPS, as_psd, as_symmetric, check_positive, psd_eigh, symmetrize
-from . import dual
+from . import door, dual
+from .door import GaugeError
 from .newton import curvature_gram
 
-
-class GaugeError(ValueError):
-    """A gauge breaks an axiom, or is asked for something its axioms do not give."""
+__all__ = ["Gauge", "GaugeError", "Smoothed", "SmoothedPhi", "SpectralGauge"]
 
 
 class Smoothed(NamedTuple):
@@ -44,11 +44,19 @@ class Gauge(ABC):
     gamma must be convex, positively 1-homogeneous, positive off zero and monotone: S <= T implies
     gamma(S) <= gamma(T) in the Loewner order. ``swref.check_gauge`` tests all of it.
 
+    S arrives as a float64 array of its own, C-contiguous, to write on or keep. The answers may be any array or list of
+    real numbers, a reused buffer included: they are copied and checked, and GaugeError names a gauge whose answer has
+    the wrong shape, is not finite, or not symmetric to 1e-8. Exceptions that a gauge raises pass through.
+
     ``dimension`` is None, or the only d the gauge accepts. ``convex`` is False for root-norm gauges only.
     """
 
     dimension = None
     convex = True
+
+    def __init_subclass__(cls, **options):
+        super().__init_subclass__(**options)
+        door.guard(cls)
 
     @abstractmethod
     def value(self, S):
@@ -58,10 +66,12 @@ class Gauge(ABC):
     def support(self, S):
         """A maximizer Q (d, d) of <Q, S> over K: positive semidefinite, with <Q, S> = gamma(S)."""
 
+    @steady
     def polar(self, Q):
         """sup {<Q, S> : S PSD, gamma(S) <= 1}, a float; at most 1 exactly on K. From ``support``, to 1e-9 relative."""
         return dual.polar(self, as_psd("Q", Q, self.dimension))
 
+    @steady
     def project(self, A):
         """The Euclidean projection of a symmetric (d, d) matrix A on K.
 
@@ -69,13 +79,14 @@ class Gauge(ABC):
         """
         return dual.project(self, as_symmetric("A", A, self.dimension))
 
+    @steady
     def measure_multiplier(self, C):
         """P (d, d) symmetric such that v = -P g solves the measure LMO for forces of second moment C.  [Prop. 2.6]
 
         Scale: P(tC) = P(C) for t > 0. Zero on the null space of C unless the closed form says otherwise.
         From ``support``, to a duality gap of 1e-9 relative.
         """
-        _, lam, U = psd_eigh("C", as_symmetric("C", C, self.dimension))
+        _, lam, U = psd_eigh("C", C, self.dimension)
         keep = lam > 10 * len(lam) * EPS * lam[0]
         return self._multiplier(U[:, keep], np.sqrt(lam[keep]))
 
@@ -161,11 +172,11 @@ class SpectralGauge(Gauge):
         """A subgradient q (d,) >= 0 of phi at lam: <q, lam> = phi(lam) and <q, x> <= phi(x) for all x >= 0."""
 
     def value(self, S):
-        scale, lam, _ = psd_eigh("S", as_symmetric("S", S))
+        scale, lam, _ = psd_eigh("S", S)
         return float(scale * self.phi(lam)) if scale else 0.0
 
     def support(self, S):
-        scale, lam, U = psd_eigh("S", as_symmetric("S", S))
+        scale, lam, U = psd_eigh("S", S)
         if scale == 0:  # every Q in K is a maximizer: take the one of the identity
             lam = np.ones_like(lam)
         return (U * np.asarray(self.dphi(lam), dtype=float)) @ U.T

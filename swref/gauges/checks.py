@@ -2,29 +2,47 @@
 
 import numpy as np
 
-from .._validation import symmetrize
+from .._session import steady
+from .._validation import check_count, symmetrize
 from .base import Gauge, GaugeError, SpectralGauge
+from .door import behind_the_door, shown
 from .registry import gauge_class, get_gauge
 
 TOLERANCE = 1e-8  # relative; a gauge that is computed, not just evaluated, must be this accurate
+NEAR = 8  # directions of a matrix around which ``check_at`` looks
 
 
+@steady
 def check_gauge(gauge, d=3, seed=0):
     """Try the axioms of Sec. 2 on random, rank-one, ordered and adversarial PSD (d, d) matrices; None if all hold.
 
     ``gauge`` is an instance, or a registered name, which stands for ``gauge_class(name).example(d)``. A gauge with a
-    fixed ``dimension`` is tried there, whatever d is. Axioms, each to 1e-8 relative: ``value`` is finite, zero at zero,
-    positive off zero, 1-homogeneous, convex and monotone; ``support`` is finite, symmetric and PSD, attains the value
+    fixed ``dimension`` is tried there, whatever d is. Axioms, each to 1e-8 relative: ``value`` is finite, the same when
+    asked twice, zero at zero, positive off zero, 1-homogeneous, convex and monotone; ``support`` is finite, symmetric and PSD, attains the value
     and is feasible; neither changes its argument. ``polar``, ``project`` and ``measure_multiplier`` must agree with
     these two, if the gauge brings its own.
 
     Raises GaugeError with the name of the first broken axiom and the matrices that break it. Passing is evidence, not
     proof; another ``seed`` tries other matrices.
     """
-    gauge = _instance(gauge, d)
-    probe = _Probe(gauge, gauge.dimension or d, np.random.default_rng(seed))
+    gauge = _instance(gauge, check_count("d", d))
+    d, rng = gauge.dimension or d, np.random.default_rng(seed)
+    matrices = _trial_matrices(d, rng)
+    probe = _Probe(gauge, d, matrices, _trial_pairs(d, matrices, rng))
     for axiom in _AXIOMS:
         axiom(probe)
+
+
+def check_at(gauge, S):
+    """Try the axioms near one PSD matrix S, where a search went wrong: GaugeError if one fails, else None."""
+    U = np.linalg.eigh(S)[1]
+    matrices = [S / np.abs(S).max(), np.eye(len(S)), *(np.outer(u, u) for u in U.T[:NEAR])]
+    probe = _Probe(gauge, len(S), matrices, [(S, T) for S in matrices for T in matrices])
+    try:
+        for axiom in _AXIOMS[: _AXIOMS.index(_polar_agrees)]:
+            axiom(probe)
+    except GaugeError as error:
+        raise GaugeError(f"{gauge!r}: {error}") from None
 
 
 def _instance(gauge, d):
@@ -40,10 +58,9 @@ def _instance(gauge, d):
 class _Probe:
     """The gauge under test, the matrices to try it on, and calls that check what any call must respect."""
 
-    def __init__(self, gauge, d, rng):
+    def __init__(self, gauge, d, matrices, pairs):
         self.gauge, self.d, self._values = gauge, d, {}
-        self.matrices = _trial_matrices(d, rng)
-        self.pairs = _trial_pairs(d, self.matrices, rng)
+        self.matrices, self.pairs = matrices, pairs
 
     def value(self, S):
         key = S.tobytes()
@@ -53,7 +70,7 @@ class _Probe:
 
     def _checked_value(self, S):
         result = self._call("value", S)
-        if np.ndim(result) != 0 or not np.isrealobj(result):
+        if np.ndim(result) != 0 or np.asarray(result).dtype.kind not in "iuf":
             _fail("finite", f"value(S) must be one real number, got {result!r}", S=S)
         if not np.isfinite(result):
             _fail("finite", f"value(S) = {result!r}", S=S)
@@ -68,7 +85,7 @@ class _Probe:
     def _call(self, name, S):
         argument = S.copy()
         try:
-            result = getattr(self.gauge, name)(argument)
+            result = behind_the_door(self.gauge, name)(argument)
         except Exception as error:  # a plugin may raise anything: report it with the matrix that did it
             _fail("defined", f"{name}(S) raised {type(error).__name__}: {error}", S=S)
         if not np.array_equal(argument, S):
@@ -106,6 +123,13 @@ def _plus_minus(d, rng):
 def _finite(probe):
     for S in probe.matrices:
         probe.value(S)
+
+
+def _repeatable(probe):
+    for S in probe.matrices:
+        first, second = probe.value(S), probe._checked_value(S)
+        if abs(first - second) > TOLERANCE * max(first, second):
+            _fail("repeatable", f"value(S) = {first:.10g}, and asked again {second:.10g}", S=S)
 
 
 def _zero(probe):
@@ -257,12 +281,11 @@ def _multiplier_agrees(probe):
 
 
 _AXIOMS = [
-    _finite, _zero, _positive, _convex, _homogeneous, _monotone,
+    _finite, _repeatable, _zero, _positive, _convex, _homogeneous, _monotone,
     _support_symmetric_psd, _support_attains, _support_feasible,
     _polar_agrees, _project_agrees, _multiplier_agrees,
 ]  # fmt: skip
 
 
 def _fail(axiom, what, **matrices):
-    shown = (f"\n{name} =\n{np.array2string(np.asarray(M), precision=6)}" for name, M in matrices.items())
-    raise GaugeError(f"{axiom}: {what}" + "".join(shown))
+    raise GaugeError(f"{axiom}: {what}{shown(matrices)}")

@@ -5,23 +5,30 @@ log barrier solves that small problem; its dual matrix S proposes the next atom;
 is the certificate. The barrier follows the gap down: exact solutions sit at corners, where cuts are shallow.
 """
 
+from contextlib import suppress
+
 import numpy as np
 
 from .._validation import symmetrize
+from .door import ATTAINED, attained, check_feasible, fault
 from .newton import _factor, _solve, barrier_newton
 
 TOLERANCE = 1e-9  # the relative gap promised
+LONGEST = 25  # most supports that a search asks for, per dimension of K, and 100 more; fifteen were met, at corners
 
 
 class _Search:
     """The best candidate so far, its gap, and when to stop: at ``target``, or when the gap no longer halves."""
 
-    def __init__(self, gauge, target, looseness):
-        self.gauge, self.target, self.looseness = gauge, target, looseness
+    def __init__(self, gauge, target, looseness, start):
+        self.gauge, self.target, self.looseness, self.S = gauge, target, looseness, start
         self.gap, self.best, self.candidate = 1.0, np.inf, None
-        self.halved, self.waited = np.inf, 0
+        self.halved, self.waited, self.asked = np.inf, 0, 0
+        self.most = 100 + LONGEST * len(start) * (len(start) + 1) // 2
 
-    def report(self, gap, candidate):
+    def report(self, gap, candidate, S):
+        """A candidate and its gap; S is the matrix at which the gauge proposes the next atom."""
+        self.S, self.asked = S, self.asked + 1
         self.gap = min(abs(gap), 10 * self.gap)  # a jump up tells of one bad candidate: do not start again
         self.waited += 1
         if abs(gap) < self.best:
@@ -29,9 +36,15 @@ class _Search:
         if self.best < 0.5 * self.halved:
             self.halved, self.waited = self.best, 0
 
+    def check(self, gap, atoms, S, value):
+        """GaugeError if the gap is negative because an atom is outside K."""
+        if gap < -ATTAINED:
+            check_feasible(self.gauge, np.array(atoms), S, value)
+
     @property
     def active(self):
-        return self.best > self.target and self.waited < (100 if self.best > TOLERANCE else 10)
+        patient = self.waited < (100 if self.best > TOLERANCE else 10) and self.asked < self.most
+        return self.best > self.target and patient
 
     def barrier(self, terms):
         """The barrier weight at which ``terms`` barriers cost a fraction ``looseness`` of the gap."""
@@ -40,11 +53,14 @@ class _Search:
 
     def result(self):
         if self.best > TOLERANCE:
-            from .base import GaugeError
+            from .checks import check_at
 
-            raise GaugeError(
-                f"{self.gauge!r}: the certificate stopped at a relative gap of {self.best:.2g} instead of "
-                f"{TOLERANCE:g}. Does swref.check_gauge accept this gauge?"
+            check_at(self.gauge, self.S)
+            raise fault(
+                self.gauge,
+                f"the certificate stopped at a relative gap of {self.best:.2g} instead of {TOLERANCE:g}, although no "
+                "axiom fails at S. Does swref.check_gauge accept this gauge?",
+                S=self.S,
             )
         return self.candidate
 
@@ -59,29 +75,31 @@ def descent_factor(gauge, R):
     scale = np.linalg.norm(R, 2)
     R = R / scale
     U = np.linalg.qr(R)[0]
-    atoms = [gauge.support(symmetrize(R @ R.T)), *(gauge.support(np.outer(u, u)) for u in U.T)]
-    atoms = _cover(gauge, R, atoms)
-    q, unit, search = np.full(len(atoms), 1 / len(atoms)), None, _Search(gauge, target=1e-12, looseness=0.3)
-    while search.active:
-        W = _range(atoms)
-        T, X = W.T @ np.array(atoms) @ W, W.T @ R
-        unit = unit or _inverse_trace(T, X, 1.0)(q)[0]
-        mu = search.barrier(len(q))
-        q, _ = barrier_newton(_inverse_trace(T, X, unit), q, mu, simplex=True)
-        Y = W @ np.linalg.solve(np.tensordot(q, T, 1), X)
-        # For most gauges velocities stay in range(R). Where B nearly vanishes outside it, Y leaves it by rounding
-        # errors that grow from call to call; the second candidate does not.
-        candidates = [Y] if U.shape[1] == len(U) else [Y, U @ (U.T @ Y)]
-        velocities = [symmetrize(Z @ Z.T) for Z in candidates]
-        unit, pairings = np.vdot(R, Y), [np.vdot(R, Z) for Z in candidates]
-        values = [gauge.value(V) for V in velocities]
-        gaps = [1 - p**2 / (unit * v) for p, v in zip(pairings, values, strict=True)]
-        k = int(np.argmin(gaps))
-        search.report(gaps[k], candidates[k] * (pairings[k] / values[k]))
-        atoms, q = _prune(atoms, q, T, R, search.gap)
-        atoms += [gauge.support(V) for V in velocities]
-        share = min(0.05, np.sqrt(search.gap))
-        q = np.append((1 - share) * q, np.full(len(velocities), share / len(velocities)))
+    atoms = _cover(gauge, R, [attained(gauge, S)[0] for S in (symmetrize(R @ R.T), *(np.outer(u, u) for u in U.T))])
+    search = _Search(gauge, target=1e-12, looseness=0.3, start=symmetrize(R @ R.T))
+    q, unit = np.full(len(atoms), 1 / len(atoms)), None
+    with suppress(np.linalg.LinAlgError):  # by rounding it is over, and with a broken gauge anything may happen
+        while search.active:
+            W = _range(atoms)
+            T, X = W.T @ np.array(atoms) @ W, W.T @ R
+            unit = unit or _inverse_trace(T, X, 1.0)(q)[0]
+            mu = search.barrier(len(q))
+            q, _ = barrier_newton(_inverse_trace(T, X, unit), q, mu, simplex=True)
+            Y = W @ np.linalg.solve(np.tensordot(q, T, 1), X)
+            # For most gauges velocities stay in range(R). Where B nearly vanishes outside it, Y leaves it by rounding
+            # errors that grow from call to call; the second candidate does not.
+            candidates = [Y] if U.shape[1] == len(U) else [Y, U @ (U.T @ Y)]
+            velocities = [symmetrize(Z @ Z.T) for Z in candidates]
+            unit, pairings = np.vdot(R, Y), [np.vdot(R, Z) for Z in candidates]
+            supports, values = zip(*(attained(gauge, V) for V in velocities), strict=True)
+            gaps = [1 - p**2 / (unit * v) for p, v in zip(pairings, values, strict=True)]
+            k = int(np.argmin(gaps))
+            search.check(gaps[k], atoms, velocities[k], values[k])
+            search.report(gaps[k], candidates[k] * (pairings[k] / values[k]), velocities[k])
+            atoms, q = _prune(atoms, q, T, R, search.gap)
+            atoms += supports
+            share = min(0.05, np.sqrt(search.gap))
+            q = np.append((1 - share) * q, np.full(len(velocities), share / len(velocities)))
     return search.result() * scale
 
 
@@ -124,10 +142,16 @@ def _inverse_trace(T, X, unit):
 
 
 def _cover(gauge, R, atoms):
-    """Add supports of rank-one matrices until the atoms' ranges contain the columns of R."""
-    while (u := _missed(atoms, R)) is not None:
-        atoms.append(gauge.support(np.outer(u, u)))
-    return atoms
+    """Add supports of rank-one matrices until the atoms' ranges contain the columns of R.
+
+    u is orthogonal to these ranges and <Q, u u^T> = value(u u^T) > 0, so that each Q adds a dimension.
+    """
+    for _ in range(len(R) + 1):
+        u = _missed(atoms, R)
+        if u is None:
+            return atoms
+        atoms.append(attained(gauge, np.outer(u, u))[0])
+    raise fault(gauge, "value(S) is too small: support(S) = Q hardly sees S", S=np.outer(u, u), Q=atoms[-1])
 
 
 def _missed(atoms, R):
@@ -208,14 +232,18 @@ def _maximize(gauge, h, d, target):
     (k, k) along the k directions in the rows of E, flattened symmetric matrices. S is the variable, not a multiplier,
     so the bound h(S) - gamma(S) has no rounding but its own.
     """
-    S, t = np.eye(d) / gauge.value(np.eye(d)), 1.0
-    atoms = _cover(gauge, np.eye(d), [gauge.support(S)])
-    search = _Search(gauge, target, looseness=0.6)
-    while search.active:
-        mu, Q = search.barrier(len(atoms) + d), np.array(atoms).reshape(len(atoms), -1)
-        S, t = _central(h, Q, S, max(t, (Q @ S.ravel()).max()) + mu, mu)
-        search.report(gauge.value(S) - t + (len(atoms) + d) * mu, S)
-        atoms.append(gauge.support(S))
+    first, size = attained(gauge, np.eye(d))
+    S, t, atoms = np.eye(d) / size, 1.0, _cover(gauge, np.eye(d), [first])
+    search = _Search(gauge, target, looseness=0.6, start=S)
+    with suppress(np.linalg.LinAlgError):  # as in ``descent_factor``
+        while search.active:
+            mu, Q = search.barrier(len(atoms) + d), np.array(atoms).reshape(len(atoms), -1)
+            S, t = _central(h, Q, S, max(t, (Q @ S.ravel()).max()) + mu, mu)
+            atom, value = attained(gauge, S)
+            gap = value - t + (len(atoms) + d) * mu
+            search.check(gap, atoms, S, value)
+            search.report(gap, S, S)
+            atoms.append(atom)
     return search.result()
 
 

@@ -43,7 +43,7 @@ class KyFan(SpectralGauge):
 
     def polar(self, Q):
         """max(lambda_max(Q), tr(Q)/k)."""
-        scale, lam, _ = psd_eigh("Q", as_symmetric("Q", Q))
+        scale, lam, _ = psd_eigh("Q", Q)
         self._check(len(lam))
         return float(scale * max(lam[0], lam.sum() / self.k))
 

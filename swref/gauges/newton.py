@@ -3,6 +3,8 @@
 import numpy as np
 from scipy.linalg.lapack import dpotrf, dpotrs
 
+RIDGES = 20  # the ridge grows tenfold from 1e-15 of the diagonal; beyond 1e5 of it rounding is not what is wrong
+
 
 def barrier_newton(f, x, mu, *, positive=None, simplex=False, decrement=1e-2, max_iter=50):
     """argmin f(x) - mu sum_i log x_i over x > 0, or over the open simplex sum_i x_i = 1.
@@ -24,6 +26,8 @@ def barrier_newton(f, x, mu, *, positive=None, simplex=False, decrement=1e-2, ma
     target = np.where(np.arange(len(x)) < n, mu, 0.0)
     products[:n] = mu  # x_i s_i
     value, derivatives = f(x)
+    if derivatives is None:
+        raise np.linalg.LinAlgError("the start is outside the domain")
     tied = False
     for _ in range(max_iter):
         gradient, hessian = derivatives()
@@ -65,13 +69,14 @@ def _factor(system, diagonal):
     on_diagonal = system.ravel()[:: size + 1]
     on_diagonal += diagonal
     ridge = 0.0
-    while True:
+    for _ in range(RIDGES):
         factor, failed = dpotrf(system, lower=1, clean=0)
         if not failed:
             return factor
         step = max(1e-15 * np.abs(on_diagonal).max(), 9 * ridge)
         on_diagonal += step
         ridge += step
+    raise np.linalg.LinAlgError("the Hessian is not finite, or not that of a convex function")
 
 
 def _solve(factor, right):

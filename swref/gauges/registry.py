@@ -1,10 +1,12 @@
 """The gauge registry: a class decorator here, an entry point in a package."""
 
 import difflib
+import importlib
 import warnings
 from functools import cache
 from importlib.metadata import entry_points
 
+from .._validation import check_dimension
 from .base import Gauge
 
 ENTRY_POINT_GROUP = "swref.gauges"
@@ -36,14 +38,18 @@ def register_gauge(name):
 
 
 def list_gauges():
-    """The names that ``get_gauge`` accepts, sorted: built in, registered, and from installed packages."""
-    return sorted({*_registered, *_entry_points()})
+    """The names that ``get_gauge`` accepts, sorted: built in, registered, and from installed packages.
+
+    Packages installed since the last call are found. Importing none of them, it cannot tell whether they work.
+    """
+    return sorted({*_registered, *_entry_points_anew()})
 
 
 def get_gauge(gauge, /, **params):
     """The gauge with this name and these parameters; a Gauge instance passes through.
 
-    Raises ValueError for an unknown name (with the nearest known ones), bad parameters, or anything else.
+    A name registered in ``__main__``, a script or a notebook, is unknown to the worker processes of a pool; an instance
+    reaches them. Raises ValueError for an unknown name (with the nearest known ones), bad parameters, or anything else.
     """
     if isinstance(gauge, Gauge):
         if params:
@@ -58,14 +64,24 @@ def get_gauge(gauge, /, **params):
         raise ValueError(f"gauge: cannot make {gauge!r} from {params}: {error}") from error
 
 
+def gauge_for(gauge, d):
+    """``get_gauge(gauge)`` for moments of order d: the door for the argument ``gauge`` of every public function."""
+    gauge = get_gauge(gauge)
+    check_dimension(gauge, d)
+    return gauge
+
+
 def gauge_class(name):
     """The class registered under ``name``, importing the package that provides it if need be."""
     if name not in _registered:
-        provider = _entry_points().get(name)
+        provider = _entry_points().get(name) or _entry_points_anew().get(name)
         if provider is None:
-            names = list_gauges()
+            names = sorted({*_registered, *_entry_points()})
             near = difflib.get_close_matches(name, names, n=3) or names
-            raise ValueError(f"gauge: unknown name {name!r}; did you mean {', '.join(map(repr, near))}?")
+            raise ValueError(
+                f"gauge: unknown name {name!r}; did you mean {', '.join(map(repr, near))}? (A name registered in "
+                "__main__ does not reach worker processes; an instance, get_gauge(name), passed to them does.)"
+            )
         cls = _load(provider)
         if cls is None:
             raise ValueError(f"gauge: {name!r} is provided by {_origin(provider)}, which cannot be loaded")
@@ -87,11 +103,20 @@ def _entry_points():
     return found
 
 
+def _entry_points_anew():
+    """``_entry_points`` with the packages that were installed since: a notebook may have run pip."""
+    importlib.invalidate_caches()
+    _entry_points.cache_clear()
+    return _entry_points()
+
+
 def _load(point):
     """The class behind an entry point, or None with a warning: one broken package must not break the others."""
     try:
         cls = point.load()
-    except Exception as error:  # third-party code: anything may happen at import
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # third-party code: anything may happen at import, SystemExit included
         warnings.warn(
             f"gauge {point.name!r} of {_origin(point)} failed to load: {type(error).__name__}: {error}",
             stacklevel=4,

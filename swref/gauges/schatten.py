@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import brentq
 
-from .._validation import EPS, as_psd, as_symmetric, psd_eigh
+from .._validation import EPS, as_symmetric, psd_eigh
 from .base import Gauge, GaugeError, Smoothed, SmoothedPhi, SpectralGauge
 from .newton import curvature_gram, soft_max
 from .registry import register_gauge
@@ -59,7 +59,7 @@ class Schatten(SpectralGauge):
 
     def polar(self, Q):
         """|Q|_{S_p'}."""
-        scale, lam, _ = psd_eigh("Q", as_symmetric("Q", Q))
+        scale, lam, _ = psd_eigh("Q", Q)
         return float(scale * _power_norm(lam, self.conjugate))
 
     def project(self, A):
@@ -148,7 +148,7 @@ class RootSchatten(Gauge):
 
     def value(self, S):
         """(sum_i lambda_i^p)^(1/p); eigenvalues up to 10 d eps lambda_1, rounding that p amplifies, count as zero."""
-        scale, lam, _ = psd_eigh("S", as_symmetric("S", S))
+        scale, lam, _ = psd_eigh("S", S)
         return float(scale * _power_norm(np.where(lam > 10 * len(lam) * EPS * lam[0], lam, 0), self.p))
 
     def _norm(self, v, weights):
@@ -172,7 +172,7 @@ class RootSchatten(Gauge):
         At p = 1/2 (q = inf) P is the projector on the top eigenspace divided by its dimension; eigenvalues within
         1e-12 of the largest count as ties.
         """
-        scale, lam, U = psd_eigh("C", as_psd("C", C))
+        scale, lam, U = psd_eigh("C", C)
         if scale == 0:
             return np.zeros_like(U)
         s = np.sqrt(lam / lam[0])

@@ -1,0 +1,157 @@
+"""Weights as exact integers, and the coupling with exactly these marginals that is nearest to a rounded plan."""
+
+from math import gcd
+
+import numpy as np
+import scipy.sparse as sp
+from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree
+
+FINEST = 100  # bits: masses of the network simplex are multiples of 2^-FINEST, in two limbs of half as many
+ROOM = 120  # bits: the least precision in which a plan's own masses are kept
+
+
+class Masses:
+    """Weights a (n,), b (m,) > 0, each divided exactly by its sum: integers over one common ``total``.
+
+    A float is an integer times a power of two, so these are the weights that were given, not their rounded quotients.
+    """
+
+    def __init__(self, a, b):
+        sources, sinks = _integers(a), _integers(b)
+        first, second = sum(sources), sum(sinks)
+        common = gcd(first, second)
+        self.sources = [w * (second // common) for w in sources]
+        self.sinks = [w * (first // common) for w in sinks]
+        self.total = first // common * second
+
+    def limbs(self):
+        """(A (2, n), B (2, m)): whole multiples of 2^-FINEST, at least one each, as two floats; equal sums.
+
+        Weights with a small common denominator are kept exactly, all others are rounded.
+        """
+        unit, low, sides, sums = 2**FINEST // self.total, 2 ** (FINEST // 2), [], []
+        for side in (self.sources, self.sinks):
+            units = {w: w * unit if unit else max((w << FINEST) // self.total, 1) for w in set(side)}
+            halves = {w: divmod(u, low) for w, u in units.items()}
+            sides.append(np.array([halves[w] for w in side], dtype=float).T)
+            sums.append(sum(units[w] for w in side))
+        for weights, limbs, missing in zip(
+            (self.sources, self.sinks), sides, (sums[1] - sums[0], sums[0] - sums[1]), strict=True
+        ):
+            if missing > 0:
+                k = weights.index(max(weights))
+                limbs[:, k] = divmod(int(limbs[0, k]) * low + int(limbs[1, k]) + missing, low)
+        return tuple(np.ascontiguousarray(side) for side in sides)
+
+    def integral(self, f, g):
+        """sum_i a_i f_i + sum_j b_j g_j, rounded once; f and g are tuples of arrays (n,), (m,), to be added exactly."""
+        terms = [(w, *_exact(part)) for w, parts in ((self.sources, f), (self.sinks, g)) for part in parts]
+        least = min(min(exponents) for _, _, exponents in terms)
+        total = sum((w * m) << (e - least) for ws, ms, es in terms for w, m, e in zip(ws, ms, es, strict=True) if m)
+        return (total << least) / self.total if least > 0 else total / (self.total << -least)
+
+    def coupling(self, rows, columns, masses, order):
+        """(rows, columns, masses): an exact coupling near a plan, every mass of it correctly rounded.
+
+        ``rows``, ``columns``, ``masses`` >= 0 (k,): distinct cells of any plan. A spanning forest of its heaviest cells
+        is balanced exactly; the other cells keep their masses. Each of them is lighter than the cells of the forest on
+        its cycle, so a plan whose masses are right to a relative eps stays nonnegative. What is left of a worse plan is
+        scaled down, and the rest coupled along ``order``, the sources (n,) and sinks (m,) in some order.
+        """
+        n, size = len(self.sources), len(self.sources) + len(self.sinks)
+        forest, path, parent = _spanning_forest(rows, n + columns, masses, size)
+        loose = np.flatnonzero(~forest)
+        shift = max(0, ROOM - self.total.bit_length()) if len(loose) else 0
+        total = self.total << shift
+        need = [w << shift for w in self.sources] + [-w << shift for w in self.sinks] + [0]
+        cells, amounts = [(rows[loose], columns[loose])], []
+        for i, j, mass in zip(*(z[loose].tolist() for z in (rows, columns, masses)), strict=True):
+            numerator, denominator = mass.as_integer_ratio()
+            amounts.append(numerator * total // denominator)
+            need[i] -= amounts[-1]
+            need[n + j] += amounts[-1]
+        carried = _carried(path, parent, need, exact_in_float=total < 2**53)
+        inner = parent[path] < size
+        child, above, upwards = path[inner], parent[path[inner]], carried[inner]
+        cells.append((np.minimum(child, above), np.maximum(child, above) - n))
+        amounts = np.append(np.array(amounts, dtype=carried.dtype), np.where(child < n, upwards, -upwards))
+        i, j = (np.concatenate(side) for side in zip(*cells, strict=True))
+        if (amounts < 0).any() or carried[~inner].any():
+            i, j, amounts = self._repair(i.tolist(), j.tolist(), amounts.tolist(), shift, order)
+        exact = (amounts / total).astype(float)
+        kept = exact > 0
+        return i[kept], j[kept], exact[kept]
+
+    def _repair(self, i, j, amounts, shift, order):
+        """A coupling (i, j, amounts) of the marginals times 2^shift near integer ``amounts`` at cells i, j; lists."""
+        left = [[w << shift for w in side] for side in (self.sources, self.sinks)]
+        for end, rest in ((i, left[0]), (j, left[1])):
+            sums = [0] * len(rest)
+            for e, k in enumerate(end):
+                amounts[e] = max(amounts[e], 0)
+                sums[k] += amounts[e]
+            for e, k in enumerate(end):
+                amounts[e] = amounts[e] * rest[k] // max(sums[k], rest[k])
+        for e, amount in enumerate(amounts):
+            left[0][i[e]] -= amount
+            left[1][j[e]] -= amount
+        sources, sinks = ([k for k in order[side].tolist() if left[side][k]] for side in (0, 1))
+        while sources:
+            k, l = sources[-1], sinks[-1]
+            amount = min(left[0][k], left[1][l])
+            i.append(k)
+            j.append(l)
+            amounts.append(amount)
+            left[0][k] -= amount
+            left[1][l] -= amount
+            if not left[0][k]:
+                sources.pop()
+            if not left[1][l]:
+                sinks.pop()
+        return np.array(i), np.array(j), np.array(amounts, dtype=object)
+
+
+def _exact(array):
+    """(mantissas, exponents), two lists of integers: array = mantissas * 2^exponents exactly."""
+    mantissa, exponent = np.frexp(array)
+    exponent = np.where(mantissa == 0, 0, exponent - 53)
+    return (mantissa * 2.0**53).astype(np.int64).tolist(), exponent.tolist()
+
+
+def _integers(weights):
+    """Floats (n,) > 0 as integers with the same ratios, without a common factor."""
+    if (weights == weights[0]).all():
+        return [1] * len(weights)
+    mantissas, exponents = _exact(weights)
+    least = min(exponents)
+    integers = [m << (e - least) for m, e in zip(mantissas, exponents, strict=True)]
+    common = gcd(*integers)
+    return [w // common for w in integers]
+
+
+def _spanning_forest(first, second, masses, size):
+    """(forest, path, parent): which edges are in a forest of the heaviest, and its nodes, parents first.
+
+    An extra root, the node ``size``, joins the trees, by edges that come after all others; ``path`` leaves it out.
+    """
+    rank = np.empty(len(masses))
+    rank[np.argsort(-masses, kind="stable")] = np.arange(1, len(masses) + 1)
+    ends = np.append(first, np.full(size, size)), np.append(second, np.arange(size))
+    graph = sp.csr_array((np.append(rank, np.full(size, len(masses) + 1)), ends), shape=(size + 1, size + 1))
+    tree = minimum_spanning_tree(graph)
+    forest = np.zeros(len(masses) + 1, dtype=bool)
+    forest[tree.data.astype(int) - 1] = True
+    path, parent = breadth_first_order(tree, size, directed=False)
+    return forest[rank.astype(int) - 1], path[1:], parent
+
+
+def _carried(path, parent, need, exact_in_float):
+    """What each node of ``path`` sends to its parent, when all nodes below it are balanced: integers, (k,)."""
+    if exact_in_float:
+        from ._kernels import carried
+
+        return carried(path, parent, np.array(need))
+    parent, nodes = parent.tolist(), path.tolist()
+    for v in reversed(nodes):
+        need[parent[v]] += need[v]
+    return np.array([need[v] for v in nodes], dtype=object)

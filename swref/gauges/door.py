@@ -1,0 +1,141 @@
+"""The door between swref and gauges from outside: what they are asked with, and what counts as an answer.
+
+``Gauge.__init_subclass__`` puts it before the methods of every class that is not of this package, once, so that no
+caller can go round it. Built-in gauges check their arguments themselves.
+"""
+
+import inspect
+from functools import wraps
+
+import numpy as np
+
+from .._session import silent
+from .._validation import ACCURACY, EPS, as_array, as_symmetric
+
+ATTAINED = 1e-6  # relative: <support(S), S> may miss value(S) by it, as it does in single precision, and no more
+
+
+class GaugeError(ValueError):
+    """A gauge breaks an axiom, or is asked for something its axioms do not give."""
+
+
+def guard(cls):
+    """Put the door before the methods that the class itself defines; built-in ones only become ``silent``."""
+    built_in = f"{cls.__module__}.".startswith(f"{__package__}.")
+    for name, kind in _METHODS.items():
+        method = vars(cls).get(name)
+        if method is None or hasattr(method, "behind_the_door"):
+            continue
+        guarded = silent(method) if built_in else _door(name, method, kind)
+        guarded.behind_the_door = method
+        setattr(cls, name, guarded)
+
+
+def behind_the_door(gauge, name):
+    """The author's own method, bound."""
+    method = getattr(type(gauge), name)
+    return getattr(method, "behind_the_door", method).__get__(gauge, type(gauge))
+
+
+def _door(name, method, kind):
+    ndim, check = kind
+
+    @wraps(method)
+    def asked(self, *args, **kwargs):
+        if not args:  # by keyword
+            bound = inspect.signature(method).bind(self, **kwargs)
+            args, kwargs = bound.args[1:], bound.kwargs
+        X, *rest = args
+        if not (type(X) is np.ndarray and X.ndim == ndim and X.dtype == float):
+            X = as_array("S" if ndim == 2 else "lam", X, ndim)
+        answer = method.__get__(self, type(self))(X.copy(), *rest, **kwargs)  # a C-contiguous copy, to write on or keep
+        return check(self, name, X, answer)
+
+    return asked
+
+
+def _number(gauge, name, X, answer):
+    """The answer as a float: one real, finite number, not negative beyond rounding, ``ACCURACY`` times max|X|."""
+    try:
+        number = float(answer) if isinstance(answer, float) else float(as_array(name, answer, 0))
+    except ValueError as error:
+        raise _refused(gauge, name, "one real finite number", X, answer) from error
+    if 0 <= number < np.inf:
+        return number
+    if number < 0 and number >= -ACCURACY * np.abs(X).max():
+        return 0.0
+    raise _refused(gauge, name, "a finite nonnegative number", X, answer)
+
+
+def _matrix(gauge, name, X, answer):
+    """A copy of the answer, finite, of the shape of X, its symmetric part when that is all but rounding."""
+    if type(answer) is np.ndarray and answer.dtype == float and answer.shape == X.shape:
+        Q = answer.copy()
+        flat = Q.ravel()
+        if flat @ flat < np.inf and (Q == Q.T).all():
+            return Q
+    try:
+        return as_symmetric(name, answer, len(X))
+    except ValueError as error:
+        raise _refused(gauge, name, f"a finite real symmetric {X.shape} matrix", X, answer) from error
+
+
+def _vector(gauge, name, X, answer):
+    try:
+        return as_array(name, answer, 1, X.shape)
+    except ValueError as error:
+        raise _refused(gauge, name, f"{len(X)} finite real numbers", X, answer) from error
+
+
+_METHODS = {  # number of axes of the argument, what the answer is checked by
+    "value": (2, _number), "support": (2, _matrix), "polar": (2, _number), "project": (2, _matrix),
+    "measure_multiplier": (2, _matrix),
+    "phi": (1, _number), "dphi": (1, _vector), "multiplier_values": (1, _vector),
+}  # fmt: skip
+
+
+def _refused(gauge, name, wanted, X, answer):
+    if not np.isfinite(X).all():
+        return ValueError(f"{gauge!r}: {name} was asked with NaN or infinite entries\n{X}")
+    symbol = "S" if X.ndim == 2 else "lam"
+    return fault(gauge, f"{name}({symbol}) must return {wanted}, got {answer!r}", **{symbol: X})
+
+
+def fault(gauge, what, **matrices):
+    """A GaugeError that names the gauge and shows the matrices that prove the fault."""
+    return GaugeError(f"{gauge!r}: {what}{shown(matrices)}")
+
+
+def shown(matrices):
+    """The matrices by name, each on its own lines."""
+    return "".join(f"\n{name} =\n{np.array2string(np.asarray(M), precision=6)}" for name, M in matrices.items())
+
+
+def attained(gauge, S, value=None):
+    """(support(S), value(S)); GaugeError unless the support is positive semidefinite and attains the value.
+
+    Every loop that refines a hull of supports asks here: a support that attains its value ends the loop, and one that
+    does not would keep it running. Tolerances: ``ATTAINED``, and the rounding of <Q, S>.
+    """
+    value = gauge.value(S) if value is None else value
+    Q = gauge.support(S)
+    size, length = np.abs(Q).max(), np.linalg.norm(S)
+    if value <= 0 and length > np.sqrt(np.finfo(float).tiny):
+        raise fault(gauge, f"value(S) = {value:.6g} although S != 0", S=S)
+    pairing = np.vdot(Q, S)
+    if abs(pairing - value) > ATTAINED * value + len(S) * EPS * np.linalg.norm(Q) * length:
+        raise fault(gauge, f"<support(S), S> = {pairing:.10g} but value(S) = {value:.10g}", S=S, Q=Q)
+    low = np.linalg.eigvalsh(Q)[0]
+    if low < -ATTAINED * size:
+        raise fault(gauge, f"support(S) = Q has the eigenvalue {low:.6g}; K lies in the PSD cone", S=S, Q=Q)
+    return Q, value
+
+
+def check_feasible(gauge, atoms, S, value):
+    """GaugeError if one of the atoms (k, d, d), supports met earlier, has <Q, S> > value(S)."""
+    pairings = np.tensordot(atoms, S)
+    k = int(np.argmax(pairings))
+    rounding = len(S) * EPS * np.linalg.norm(atoms[k]) * np.linalg.norm(S)
+    if pairings[k] > (1 + ATTAINED) * value + rounding:
+        what = f"a support Q lies outside K: <Q, S> = {pairings[k]:.10g} > value(S) = {value:.10g}"
+        raise fault(gauge, what, S=S, Q=atoms[k])
