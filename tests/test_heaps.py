@@ -40,4 +40,4 @@ def test_plan_and_fluid_agree_on_a_heap_of_two_cells_width():
     assert x.shape == (n * n, 2)
     assert flow.upper_bound == pytest.approx(plan.squared_distance, rel=0.02)
     prices = [swref.get_gauge("trace").value(S) for S in heaps.velocity_moments(flow)]
-    assert np.mean(prices) == pytest.approx(flow.upper_bound, rel=1e-9)
+    assert np.mean(prices) == pytest.approx(flow.upper_bound, rel=1e-6)  # the bound adds its rounding
