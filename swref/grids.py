@@ -137,12 +137,12 @@ def dynamic_transport(
             metrics=Q * problem.strength,
             potential=phi.reshape(n_time + 1, *shape) * side * side * problem.strength,
             times=grid.midpoints,
-            continuous_lower=outwards(lower, scale * root, 0.0),
-            continuous_upper=outwards(upper, scale * root, np.inf),
+            continuous_lower=squared_back(lower, scale * root, 0.0),
+            continuous_upper=squared_back(upper, scale * root, np.inf),
             floored=floor * size0 * heights * float(np.prod(h)),
         )
     low, high = min(rho0.min(), rho1.min()), max(rho0.max(), rho1.max())
-    return finish(result, tol, strict, f"that of densities from {low:.3g} to {high:.3g} hides what is left")
+    return finish(result, tol, strict, f"densities from {low:.3g} to {high:.3g} leave no more digits")
 
 
 def _checked(rho0, rho1, spacing, floor):
