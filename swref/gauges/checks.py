@@ -127,7 +127,7 @@ def _finite(probe):
 
 def _repeatable(probe):
     for S in probe.matrices:
-        first, second = probe.value(S), probe._checked_value(S)
+        first, second = probe._checked_value(S), probe._checked_value(S)
         if abs(first - second) > TOLERANCE * max(first, second):
             _fail("repeatable", f"value(S) = {first:.10g}, and asked again {second:.10g}", S=S)
 
