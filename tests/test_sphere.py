@@ -14,7 +14,7 @@ from strategies import EPS, TwoFunctions, compositions, orthogonal
 
 import swref
 from swref import sphere
-from swref._sphere_bounds import lower_bound, upper_bound
+from swref._sphere_bounds import Plan, lower_bound, upper_bound
 from swref.sphere import SphereOracle
 
 TRACE, OPERATOR = swref.get_gauge("trace"), swref.get_gauge("operator")
@@ -416,6 +416,15 @@ def test_bounds_of_a_dishonest_plan_and_of_spoilt_potentials():
         assert lower_bound(exact.metric, -np.ones(9), *problem)[0] <= exact.lower_bound
 
 
+def test_a_plan_pays_for_marginals_that_it_misses():
+    w, one = at(0.0), np.ones(1)
+    plan = Plan(np.zeros(1, int), np.zeros(1, int), one, one, np.zeros(1), np.zeros(1))
+    assert upper_bound(plan, TRACE, one, w, one, w)[0] == 0
+    for off in (1e-6, -1e-6):
+        exact = (np.sqrt(1 + off) - 1) ** 2
+        assert exact <= upper_bound(plan, TRACE, one, w, one + off, w)[0] <= 100 * exact
+
+
 def test_nearly_identical_measures_end_by_rounding():
     p, x = measures(30, 1, 3)[:2]
     near = unit(x + 1e-9 * np.random.default_rng(0).standard_normal(x.shape))
@@ -476,6 +485,19 @@ def test_tiny_masses_beside_large_ones(tiny):
         assert np.isfinite(result.potentials[0]).all()
     lonely = distance([tiny], x[:1], q, y, FROBENIUS, tol=1e-8)
     assert np.isclose(lonely.upper_bound, FROBENIUS.value(second(y, q)), rtol=20 * np.sqrt(tiny) + 1e-12)
+
+
+def test_masses_over_all_decades_at_nearly_right_angles():
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        n, m = rng.integers(2, 9, 2)
+        x = unit(np.column_stack([np.ones(n), 10.0 ** rng.uniform(-14, -6, n)]))
+        y = unit(np.column_stack([10.0 ** rng.uniform(-14, -6, m), np.ones(m)]))
+        p, q = 10.0 ** rng.uniform(-320, 0, n), 10.0 ** rng.uniform(-320, 0, m)
+        p[0] = q[0] = 1
+        for gauge in (TRACE, OPERATOR):
+            result = distance(p, x, q, y, gauge)
+            assert np.isclose(result.upper_bound, gauge.value(second(x, p) + second(y, q)), rtol=1e-4)
 
 
 def test_random_problems_of_all_shapes_converge():
