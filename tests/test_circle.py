@@ -56,6 +56,22 @@ def test_static_and_dynamic_distances_agree(name, p):
         assert flow.lower >= 0.99 * plan.lower_bound
 
 
+@pytest.mark.parametrize("p", [1, 2])
+def test_any_potential_bounds_the_value(p):
+    ends, gauge, grid = circle.pair("near", 32), gauge_of(p), circle._Circle(8, 32)
+    fine = circle.flowing(*ends, gauge, n_time=8, tol=1e-3)
+    assert fine.upper - fine.lower <= 1e-3 * fine.upper
+    sides = grid.ends(*(rho[:, None] for rho in ends))
+    admm = circle._Admm(grid, sides, gauge)
+    for _ in range(150):
+        admm.step()
+    Q = admm.Q[:, [0, 1, 1, 2]].reshape(-1, 2, 2)
+    for factor in (1, 1.02, 1.1, 1.5):  # all but the first break the inequality by much
+        bound = circle._lower(grid, sides, gauge, factor * admm.phi, Q)
+        assert 0 <= bound <= fine.upper
+    assert circle._lower(grid, sides, gauge, admm.phi, Q) > 0.98 * fine.lower
+
+
 def test_the_difference_is_the_grid():
     errors = []
     for n in (32, 64):
