@@ -186,7 +186,7 @@ def _scaled_factor(R):
     error += 3 * (turned + len(R) * rounding(len(R))) * np.linalg.norm(E)  # of U^T E U, U replaced by its nearest
     least = lam[main][0] - 2 * np.linalg.norm(E) - rounding(len(R)) * top
     y = np.linalg.norm(U.T @ E @ U[:, main] / (root[:, None] + root[main]))
-    second = y + turned * np.sqrt(top)
+    second = y + (turned + 2 * EPS) * np.sqrt(top)
     rho = 1.5 * y + 3 * (error + second * second) / np.sqrt(least)
     if main.all():
         return F, rho, True
