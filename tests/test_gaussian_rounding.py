@@ -245,12 +245,37 @@ def test_one_metric_bounds_the_distance_from_below(Q, rank, apart, seed):
     shift = apart * rng.standard_normal(3)
     lam, U = np.linalg.eigh(Q)
     R = np.sqrt(np.maximum(lam, 0))[:, None] * U.T
-    found = max(bounds.metric_distance(one, F0, F1, shift, False) for one in bounds._projections(R, F0, F1, False))
+    found = bounds.split_distance(R, F0, F1, shift, False)
     S0, S1 = (exact(F) * exact(F).T for F in (F0, F1))
     value = mp.sqrt(squared(exact(shift), S0, S1, exact(R).T * exact(R)))
     assert found <= value
     if rank == 3 and lam[0] > 1e-3 and np.linalg.cond(F0) < 30:
         assert found >= value * (1 - 1e-6) - 1e-13
+
+
+@settings(max_examples=60)
+@given(st.sampled_from([1e-3, 1e-6]), st.sampled_from([1e-4, 1.0]), seeds)
+def test_nothing_is_assumed_of_lapack(noise, apart, seed):
+    """Eigenvectors and singular vectors with errors of 1e-3: wider bounds, as true as ever."""
+    rng = np.random.default_rng(seed)
+    F0 = rng.standard_normal((3, 3)) + 2 * np.eye(3)
+    F1 = F0 @ (np.eye(3) + apart * rng.standard_normal((3, 3)))
+    S = symmetric(F0 @ F0.T) + 5 * np.eye(3)
+
+    def rough(function):
+        def call(*arguments, **options):
+            return tuple(part + noise * rng.uniform(-1, 1, part.shape) for part in function(*arguments, **options))
+
+        return call
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(np.linalg, "svd", rough(np.linalg.svd))
+        patch.setattr(np.linalg, "eigh", rough(np.linalg.eigh))
+        found = bounds.metric_distance(np.eye(3), F0, F1, np.zeros(3), False)
+        F, delta = bounds.covariance_factor(S)
+    S0, S1 = (exact(one) * exact(one).T for one in (F0, F1))
+    assert found <= mp.sqrt(squared(mp.matrix(3, 1), S0, S1, mp.eye(3)))
+    assert squared(mp.matrix(3, 1), exact(S), exact(F) * exact(F).T, mp.eye(3)) <= square(exact(delta))
 
 
 def test_a_metric_outside_its_set_is_divided_by_its_polar():
@@ -360,6 +385,7 @@ def exact_moments(x, weights):
 )
 def test_the_moment_bound_is_below_the_exact_one(d, kind, name, seed):
     rng = np.random.default_rng(seed)
+    name = "trace" if kind == "image" else name  # only there is the reference exact to more than 1e-8
     n, m = rng.integers(2, 7, 2)
     x, y = rng.standard_normal((n, d)), rng.standard_normal((m, d))
     a, b = (np.full(k, 1 / k) for k in (n, m))
