@@ -13,6 +13,7 @@ import swref
 from swref._certificate import TINY, CrossedBounds, LowerBound, line_bound, metric_factor, moment_of, upper_bound
 from swref._masses import Masses
 from swref._results import scaled_back, squared_back
+from swref._rounding import gauge_error
 
 TRACE, OPERATOR = swref.get_gauge("trace"), swref.get_gauge("operator")
 exact = np.vectorize(lambda v: Fraction(float(v)), otypes=[object])
@@ -92,6 +93,25 @@ def test_an_upper_bound_is_zero_only_when_nothing_moves():
     assert not M.any()
     assert upper_bound(TRACE, M, moved=True) >= 2 * TINY
     assert upper_bound(TRACE, M, moved=False) == 0
+
+
+class Pessimist(swref.Gauge):
+    """The trace, wrong by as much as a gauge may be: too small."""
+
+    def value(self, S):
+        return np.trace(S) * (1 - gauge_error(len(S)))
+
+    def support(self, S):
+        return np.eye(len(S))
+
+
+@pytest.mark.parametrize("d", [1, 2, 5])
+def test_an_upper_bound_covers_the_errors_that_it_allows(d):
+    """The moment too small by 4 eps in every entry, the gauge by all that is assumed of it."""
+    S = np.ones((d, d))
+    assert upper_bound(Pessimist(), S * (1 - 4 * EPS), moved=True) >= d
+    assert upper_bound(TRACE, S * (1 - 4 * EPS), moved=True) >= d
+    assert upper_bound(Pessimist(), S, moved=True) >= d
 
 
 # -- potentials -------------------------------------------------------------------------------------------------------
