@@ -78,7 +78,7 @@ def _best_ratio(gauge, A, u):
 
 
 def regularized_transport(x, y, gauge, eps, Q0=None, **options):
-    """The ``TransportResult`` for gamma_eps = (1 - eps) gamma + eps <Q0, .>, 0 < eps < 1.  [Thm H.4, Prop. H.5]
+    """The ``TransportResult`` for gamma_eps = (1 - eps) gamma + eps <Q0, .>, 0 < eps < 1.  [Thm H.4, H.5]
 
     ``Q0`` (d, d) positive definite; None: the identity. Every Q in the new K is at least eps Q0, hence definite, and
     entropy is convex along the displacement interpolation of the plan, which need not be so for gamma. The plan is

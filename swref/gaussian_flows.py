@@ -305,7 +305,7 @@ def modal_flow(beta, r0, s0, gauge, *, t_end, times=None, tol=1e-12):
 
 
 def modal_invariant(r, s, gauge):
-    """a^eta + b^eta, eta = (p - 1)/(2p - 1), or ab = s^2 - r^2 at p = 1, a = s + r, b = s - r.  [Prop. F.3]
+    """a^eta + b^eta, eta = (p - 1)/(2p - 1), or ab = s^2 - r^2 at p = 1, a = s + r, b = s - r.  [Prop. F.4]
 
     Constant along ``modal_flow`` for each mode until its rank loss. For p > 1 its power 1/eta, halved, is the largest
     |r| that the mode can reach before. r, s: arrays of one shape, s >= |r|; ``gauge`` Schatten.
