@@ -16,6 +16,7 @@ TINY = np.finfo(float).tiny
 INNER = 8  # times d: an inner product x^T Q y, in units of sum_kl |x_k| (Q_kk Q_ll)^(1/2) |y_l|
 STEP = 4  # a coordinate of sqrt(h) y - sqrt(g) x, in units of sqrt(h) |y| + sqrt(g) |x|
 SUM = 64  # a pairwise sum of squares, relative
+NEAR = 0.1  # sin^2 of the angle below which differences are more accurate, and size of q - g, relative to q, for that
 SNAP = 8  # s / sqrt(g h) counts as one when it is below by no more
 
 
@@ -105,33 +106,38 @@ def _row_errors(plan, p, q):
     return errors
 
 
-def lower_bound(Q, beta, p, x, q, y):
-    """(L, f, g) = (sum p f + sum q g less rounding, potentials) from a metric Q and beta (k1,); at least 0.
+def lower_bound(Q, g, p, x, q, y):
+    """(L, f, g) = (sum p f + sum q g less rounding, potentials) from a metric Q and g (k1,), NaN where open; L >= 0.
 
-    beta_j < 0 leaves the potential of j open. With c_ij = max(x_i^T Q y_j, 0), alpha_i^2 is the largest
-    c_ij^2 / beta_j^2, and f = q_ii - alpha^2, g = q_jj - beta^2. Each inner product is known to ``INNER`` d eps r_i r_j
-    with r_i = sum_k Q_kk^(1/2) |x_ik|: c is raised by that, q_ii lowered, and alpha^2, beta^2 kept above it.
+    With q_ij = x_i^T Q y_j, f_i is the largest number with (q_ii - f_i)(q_jj - g_j) >= max(q_ij, 0)^2 for all j, and an
+    open g_j then likewise, both less the errors: an inner product is known to e r_i r_j with e = ``INNER`` d eps and
+    r_i = sum_k Q_kk^(1/2) |x_ik|. So q_jj - g_j is kept above 3 e r_j^2. For vectors that nearly coincide the products
+    are taken of differences, where the errors are of the order of the squared difference.
     """
-    d = x.shape[1]
-    e = INNER * d * EPS
+    e = INNER * x.shape[1] * EPS
     root = np.sqrt(np.maximum(np.diag(Q), 0))
-    r, t = np.abs(x) @ root, np.abs(y) @ root
+    sides = [(z, ((z @ Q) * z).sum(1), np.abs(z) @ root) for z in (x, y)]
+    norm, t = sides[1][1:]
+    known = ~np.isnan(g)
+    g = _lowered(np.where(known, g, 0), norm, e * t**2)
     c = x @ Q @ y.T
-    c += e * np.multiply.outer(r, t)
-    np.maximum(c, 0, out=c)
-    floor0, floor1 = np.maximum(e * r**2, TINY), np.maximum(e * t**2, TINY)
-    known = beta >= 0
-    b = np.maximum(beta**2, floor1)
-    a = np.maximum(_largest_ratio(c[:, known], b[known]), floor0)
-    b[~known] = np.maximum(_largest_ratio(c[:, ~known].T, a), floor1[~known])
-    f = ((x @ Q) * x).sum(1) - e * r**2 - a
-    g = ((y @ Q) * y).sum(1) - e * t**2 - b
+    f = _transformed(c[:, known], *sides, known, g, Q, e)
+    if not known.all():
+        f = _lowered(f, sides[0][1], e * sides[0][2] ** 2)
+        g[~known] = _transformed(c.T, *sides[::-1], np.full(len(x), True), f, Q, e)[~known]
     terms = np.concatenate([p * f, q * g])
     bound = math.fsum(terms) - 4 * EPS * math.fsum(np.abs(terms)) - len(terms) * TINY
     return max(bound, 0.0), f, g
 
 
-def _largest_ratio(c, b):
-    from ._sphere_kernels import largest_ratio
+def _lowered(g, norm, error):
+    """g where norm - g, which is divided by, is known well; else less twice its ``error``, which changes little."""
+    g = np.minimum(g, norm - error - TINY)
+    return np.where(norm - g < NEAR * norm, g - 2 * error, g)
 
-    return largest_ratio(np.ascontiguousarray(c), b) * (1 + 4 * EPS)
+
+def _transformed(c, one, other, kept, g, Q, e):
+    from ._sphere_kernels import potential_transform
+
+    (x, q, r), (y, norm, t) = one, (z[kept] for z in other)
+    return potential_transform(np.ascontiguousarray(c), x, y, Q, q, r, norm, t, g[kept], e, NEAR)

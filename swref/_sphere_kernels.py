@@ -289,12 +289,44 @@ def forest_simplex(c, forest, mass):
 
 
 @njit(cache=True)
-def largest_ratio(c, b):
-    """max_j c_ij^2 / b_j, (n,), for c (n, m) >= 0 and b (m,) > 0."""
+def _near_numerator(u, v, Q, q, r, g, e):
+    """At most |u|^2 (|v|^2 - g) - (u . v)^2 in the metric Q, with q = |u|^2, from v - u: nothing cancels for u near v.
+
+    The first and the last term alone make |u|^2 |h|^2 - (u . h)^2, h = v - u. Errors as in ``lower_bound``.
+    """
+    along, across, size = 0.0, 0.0, 0.0
+    for k in range(len(u)):
+        hk, uQ, hQ = v[k] - u[k], 0.0, 0.0
+        for l in range(len(u)):
+            uQ += Q[k, l] * u[l]
+            hQ += Q[k, l] * (v[l] - u[l])
+        along += uQ * hk
+        across += hQ * hk
+        size += np.sqrt(max(Q[k, k], 0.0)) * abs(hk)
+    return q * across - along * along - q * g - e * r * r * (7 * size * size + 2 * abs(g))
+
+
+@njit(cache=True)
+def potential_transform(c, x, y, Q, q, r, norm, t, g, e, near):
+    """f_i, at most min_j |x_i|^2 - max(x_i . y_j, 0)^2 / (|y_j|^2 - g_j) in the metric Q, for x (n, d), y (m, d).
+
+    c (n, m) are the inner products, q (n,), norm (m,) the squares, r (n,), t (m,) their sizes: a product is known to
+    e r_i t_j. Of two estimates from below the better one counts; the second, for vectors that nearly coincide
+    (1 - cos^2 < ``near``), has no error of the order of q.
+    """
     n, m = c.shape
-    a = np.zeros(n)
+    f = np.empty(n)
     for i in range(n):
+        f[i] = q[i] - e * r[i] ** 2
         for j in range(m):
-            if c[i, j] * c[i, j] > a[i] * b[j]:
-                a[i] = c[i, j] * c[i, j] / b[j]
-    return a
+            error = 2 * e * t[j] ** 2
+            b, top = norm[j] - g[j], c[i, j] + e * r[i] * t[j]
+            if top <= 0:
+                continue
+            value = q[i] - e * r[i] ** 2 - top * top / (b - error) * (1 + 4 * e)
+            if value < f[i] and q[i] * norm[j] - c[i, j] ** 2 < near * q[i] * norm[j]:
+                better = _near_numerator(x[i], y[j], Q, q[i], r[i], g[j], e)
+                better /= b + error if better > 0 else b - error
+                value = max(value, better - e * abs(better))
+            f[i] = min(f[i], value)
+    return f

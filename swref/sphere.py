@@ -5,7 +5,7 @@ is the least transport cost between measures of R^d that project on the given on
 """
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import scipy.sparse as sp
@@ -91,8 +91,9 @@ def spherical_transport(
     lower_bound <= UW^2 <= upper_bound in real arithmetic for the floats given, whatever the status: both are widened by
     what rounding may have done, under the assumptions of ``swref._rounding``. The vectors are used
     as given: mass m at w counts as m |w|^2 in the direction w / |w|.
-    Status "converged": U - L <= tol U. "rounding": the solver is done, and rounding, about 16 d^2 eps gamma(mass) in
-    the squared distance, is what prevents tol; so it is for measures that nearly coincide.
+    Status "converged": U - L <= tol U. "rounding": the solver is done, and rounding is what prevents tol. It blurs the
+    distance, not squared, by about d^2 eps mass^(1/2) or, where the best metric is nearly singular, its square by about
+    d^2 eps mass; that matters for measures that nearly coincide.
     At most ``max_iter`` oracle calls; None: 1000, or d (d + 1) if that is more.
     ``progress=True`` shows a bar; ``callback(lower, upper)`` is called after each oracle call, in squared units.
 
@@ -110,21 +111,11 @@ def spherical_transport(
 
     scale = 2.0 ** (math.frexp(heaviest)[1] // 2)  # its square, a power of two, changes no digit
     oracle = SphereOracle(nu0 / scale / scale, x, nu1 / scale / scale, y)
-    slack = 6 * INNER * d * d * EPS * gauge.value(np.diag(oracle.extent))
     with reporter(progress, callback, scale, "spherical_transport", " oracle calls") as report:
-        # A tenth of the tolerance is kept for dropping negligible plans from the mixture.
-        solution = solve(oracle, gauge, tol=0.9 * tol, max_iter=max_iter, slack=slack, report=report)
-    plan = _few(solution, 0.05 * tol, oracle)
-    upper, moment = upper_bound(plan, gauge, *oracle.measures)
-    lower, f, g = lower_bound(solution.metric, solution.lower_handle[1], *oracle.measures)
-    lower *= (1 - 2 * EPS) / metric_size(gauge, solution.metric)
-    status = solution.status
-    if upper - lower <= tol * upper:
-        status = "converged"
-    elif status == "converged":
-        status = "rounding"
+        solution, plan, moment, potentials = _certified(oracle, gauge, tol, max_iter, report)
     fields = scaled_back(
-        solution, scale, moment=moment, metric=solution.metric, lower=lower, upper=upper, status=status
+        solution, scale, moment=moment, metric=solution.metric, lower=solution.lower, upper=solution.upper,
+        status=solution.status,
     )  # fmt: skip
 
     def sparse(values):
@@ -134,7 +125,7 @@ def spherical_transport(
         **fields,
         semi_couplings=(sparse(plan.g), sparse(plan.h)),
         s=sparse(np.sqrt(plan.g) * np.sqrt(plan.h)),
-        potentials=(f, g),
+        potentials=potentials,
         _measures=(nu0, x, nu1, y),
         _rest=(plan.destroyed * scale * scale, plan.created * scale * scale),
     )
@@ -163,6 +154,34 @@ def _as_measure(side, masses, directions):
     return nu, w
 
 
+def _certified(oracle, gauge, tol, max_iter, report):
+    """(the engine's solution with certified bounds and status, its mixture as one plan, moment, potentials).
+
+    What rounding does to the bounds is of the order of ``slack`` or, for measures that nearly coincide, much less. So
+    the engine stops at that gap, and goes on if more was asked for.
+    """
+    d, size = oracle.dimension, gauge.value(np.diag(oracle.extent))
+    unit, history = 6 * INNER * d * d * EPS, np.zeros((0, 2))
+    slack = unit * size
+    for _ in range(2):
+        left = max_iter - len(history)
+        # A tenth of the tolerance is kept for dropping negligible plans from the mixture.
+        solution = solve(oracle, gauge, tol=0.9 * tol, max_iter=left, slack=slack, report=report)
+        history = np.concatenate([history, solution.history])
+        plan = _few(solution, 0.05 * tol, oracle)
+        upper, moment = upper_bound(plan, gauge, *oracle.measures)
+        lower, *potentials = lower_bound(solution.metric, solution.lower_handle[1], *oracle.measures)
+        lower *= (1 - 2 * EPS) / metric_size(gauge, solution.metric)
+        met = upper - lower <= tol * upper
+        if met or solution.status != "converged" or len(history) == max_iter:
+            break
+        slack = unit * math.sqrt(size * upper)
+    rounding = solution.status == "converged" or (solution.status == "stalled" and upper - lower <= unit * size)
+    status = "converged" if met else "rounding" if rounding else solution.status
+    found = replace(solution, lower=lower, upper=upper, status=status, history=history)
+    return found, plan, moment, tuple(potentials)
+
+
 def _few(solution, budget, oracle):
     """The solution's mixture as one plan, without plans of total weight at most ``budget``."""
     order = np.argsort(solution.weights)
@@ -188,21 +207,21 @@ class SphereOracle:
 
     def evaluate(self, Q):
         _, x, _, y = self.measures
-        plan, beta = self._solve(Q)
+        plan, g = self._solve(Q)
         steps = plan.steps(x, y)
-        return lower_bound(Q, beta, *self.measures)[0], steps.T @ steps, (plan, beta)
+        return lower_bound(Q, g, *self.measures)[0], steps.T @ steps, (plan, g)
 
     def _solve(self, Q):
-        """(the best plan, beta (k1,)) for one Q; beta is -1 for atoms too light to be seen."""
+        """(the best plan, potentials g (k1,)) for one Q; g is NaN for atoms too light to be seen."""
         from ._sphere_kernels import empty_forest, forest_simplex
 
         p, x, q, y = self.measures
         n, m = len(self.rows), len(self.columns)
-        beta = np.full(len(q), -1.0)
-        beta[self.columns] = 0
+        g = np.full(len(q), np.nan)
+        g[self.columns] = ((y[self.columns] @ Q) * y[self.columns]).sum(1)
         if n == 0 or m == 0:
             none = np.zeros(0, int)
-            return Plan(none, none, np.zeros(0), np.zeros(0), p, q), beta
+            return Plan(none, none, np.zeros(0), np.zeros(0), p, q), g
         if self.forest is None:
             self.forest = empty_forest(n, m)
         c = x[self.rows] @ Q @ y[self.columns].T
@@ -210,7 +229,7 @@ class SphereOracle:
         flow, pivots = forest_simplex(c, self.forest, np.concatenate([p[self.rows], q[self.columns]]))
         self.pivots.append(pivots)
         linked = self.forest.first[n:] >= 0
-        beta[self.columns[linked]] = self.forest.potential[n:][linked]
+        g[self.columns[linked]] -= self.forest.potential[n:][linked] ** 2
         (e,) = np.nonzero(self.forest.row >= 0)
         i, j, flow = self.forest.row[e], self.forest.column[e], flow[e]
         out, into = np.bincount(i, flow, n), np.bincount(j, flow, m)
@@ -218,7 +237,7 @@ class SphereOracle:
         i, j, flow = self.rows[i[keep]], self.columns[j[keep]], flow[keep]
         destroyed, created = p.copy(), q.copy()
         destroyed[i], created[j] = 0, 0
-        return Plan(i, j, flow, flow, destroyed, created).fitted(p, q), beta
+        return Plan(i, j, flow, flow, destroyed, created).fitted(p, q), g
 
 
 @silent
