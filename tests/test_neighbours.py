@@ -1,4 +1,4 @@
-"""Symptoms reported to neighbouring projects (POT, geomloss, OTT, optax, Numba, ...) that users would meet here first."""
+"""Symptoms reported to neighbouring projects (POT, geomloss, OTT, optax, Numba): users would meet them here first."""
 
 import copy
 import pickle
