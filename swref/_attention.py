@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from ._validation import as_array, as_weights, no_nan
-
-_OVERFLOW_IS_INFINITE = np.errstate(over="ignore", invalid="ignore")  # ``no_nan`` sees to it
+from ._session import silent
+from ._validation import as_array, as_weights, check_count, no_nan
 
 
 class Attention:
@@ -24,9 +23,7 @@ class Attention:
     def __init__(self, tokens, targets, head_dim):
         self.tokens = as_array("tokens", tokens, 3)
         self.targets = as_array("targets", targets, 3, self.tokens.shape)
-        if isinstance(head_dim, bool) or not isinstance(head_dim, (int, np.integer)) or head_dim < 1:
-            raise ValueError(f"head_dim: expected a positive integer, got {head_dim!r}")
-        self.head_dim = int(head_dim)
+        self.head_dim = check_count("head_dim", head_dim)
         self.dimension = 4 * self.head_dim * self.tokens.shape[2]
 
     def __repr__(self):
@@ -38,7 +35,7 @@ class Attention:
         x = self._heads(x)
         return tuple(x.reshape(len(x), 4, self.head_dim, -1).swapaxes(0, 1))
 
-    @_OVERFLOW_IS_INFINITE
+    @silent
     def predict(self, x, weights=None):
         """H_mu(z_s), (N, m, d_T), for heads x (n, d)."""
         x, weights = self._checked(x, weights)
@@ -46,17 +43,17 @@ class Attention:
         outputs = [_output(u, weighted_O) for *_, u in self._sequences(Q, K, V)]
         return no_nan(np.array(outputs))
 
-    @_OVERFLOW_IS_INFINITE
+    @silent
     def value(self, x, weights=None):
         """F(mu), a float."""
         residual = self.predict(x, weights) - self.targets
-        return float((residual**2).sum() / (2 * len(residual)))
+        return float(no_nan((residual**2).sum() / (2 * len(residual))))
 
     def force(self, x, weights=None):
         """g(x_h) = grad_{x_h} F / w_h, (n, d): the gradient of the first variation, for heads of weight zero too."""
         return self.value_and_force(x, weights)[1]
 
-    @_OVERFLOW_IS_INFINITE
+    @silent
     def value_and_force(self, x, weights=None):
         """(value, force) for the price of the force: the value is met on the way."""
         from ._kernels import attention_gradient
@@ -76,7 +73,7 @@ class Attention:
         force = gradient.reshape(self.dimension, len(x)).T / len(self.tokens)
         return float(no_nan(total / (2 * len(self.tokens)))), no_nan(np.ascontiguousarray(force))
 
-    @_OVERFLOW_IS_INFINITE
+    @silent
     def effective_tokens(self, x, weights=None):
         """N_eff = (sum_i P_ji^2)^(-1), between 1 and m: how many tokens a row attends to.
 

@@ -1,12 +1,8 @@
 """Bounds that hold in real arithmetic: what a plan, a metric and potentials prove, whoever found them.
 
-**Theorem.** Let x_i, y_j, the weights, the cells and masses of a plan, L and (f, g) be any floats. If
-
-  (F) float64 addition, multiplication and division round to nearest, and nothing contracts or reorders them;
-  (G) ``gauge.value`` is right to a relative ``gauge_rounding(d)``, and so is its own ``polar``, if it has one; if not,
-      gamma_polar(L L^T) <= 1 + 2 ``gauge_rounding(d)``;
-
-then lower <= W_gamma(mu, nu)^2 <= upper, where mu and nu are the measures of exactly these points and of exactly these
+**Theorem.** Let x_i, y_j, the weights, the cells and masses of a plan, L and (f, g) be any floats. Assume what
+``_rounding`` assumes, and that the operations of ``_certificate_kernels`` are neither contracted nor reordered. Then
+lower <= W_gamma(mu, nu)^2 <= upper, where mu and nu are the measures of exactly these points and of exactly these
 weights, each divided by the exact sum of its side.
 
 *Upper.* ``Masses.coupling`` makes the plan a coupling of the exact marginals, in integers; its masses are then rounded,
@@ -18,36 +14,18 @@ each to a relative eps/2. A displacement y_j - x_i is one rounding from exact. S
 (r + 8) eps/2 of its own size. Shrunk by that, it is below the exact cost. f_i is replaced by min_j (C_ij - f_i - g_j)
 added to it, the minimum lowered by its own rounding. The new potentials are feasible for L L^T, and their integral is
 summed in integers. [Thm 3.3] Dividing by the polar of L L^T puts it in K.
-
-(G) is LAPACK's backward stability for the gauges of this package. For a plugin it is a promise of its author, and a
-congruence with an ill-conditioned matrix breaks it by about the condition number.
 """
 
 import numpy as np
 
-from ._validation import EPS, symmetrize
-from .gauges import Gauge, Multiple
+from ._rounding import gauge_error, gauge_upper, metric_size
+from ._validation import EPS
 
 TINY = 2.0**-1000  # where squares underflow, in the unit of the largest displacement
 
 
 class CrossedBounds(AssertionError):
     """A lower bound above the upper one: an error in this package, or a gauge that is none. Never hidden."""
-
-
-def gauge_rounding(d):
-    """The relative error allowed for a gauge of (d, d) matrices."""
-    return 2 * (d + 2) * EPS
-
-
-def outside(gauge, L):
-    """An upper bound of gamma_polar(L L^T), at least one: how far rounding may have put the metric outside K."""
-    error = gauge_rounding(len(L))
-    while isinstance(gauge, Multiple):  # whose polar is closed only if that of its gauge is
-        gauge, L = gauge.gauge, L / np.sqrt(gauge.factor)
-    if type(gauge).polar is Gauge.polar:
-        return 1 + 2 * error
-    return max(gauge.polar(symmetrize(L @ L.T)), 1.0) * (1 + error)
 
 
 def metric_factor(Q):
@@ -59,40 +37,33 @@ def metric_factor(Q):
     return scale[:, None] * U[:, keep] * np.sqrt(lam[keep])
 
 
-def moment_of(x, y, plan):
-    """(M, M_up), (d, d): M = sum m (y_j - x_i)(y_j - x_i)^T over a plan (rows, columns, masses), and M_up above it.
-
-    Exactly zero when nothing moves.
-    """
+def moment_of(x, y, rows, columns, masses):
+    """sum m (y_j - x_i)(y_j - x_i)^T, (d, d), over the cells of a plan."""
     from ._certificate_kernels import plan_moment
 
-    rows, columns, masses = plan
-    M, d = plan_moment(x, y, rows, columns, masses), x.shape[1]
-    if not M.any() and (x[rows] == y[columns]).all():
-        return M, M
-    return M, M + np.diag(5 * EPS * d * np.diag(M) + TINY)  # 4 would do but for the rounding of this line
+    return plan_moment(x, y, rows, columns, masses)
 
 
-def upper_bound(gauge, M_up):
-    """gamma(M_up), rounded up by the gauge's own error; exactly zero at zero."""
-    if not M_up.any():
+def upper_bound(gauge, moment, moved):
+    """At least gamma of the exact moment; zero when nothing ``moved``."""
+    if not moved:
         return 0.0
-    return float(np.nextafter(gauge.value(M_up) * (1 + gauge_rounding(len(M_up))), np.inf))
+    return float(np.nextafter(gauge_upper(gauge, moment + TINY * np.eye(len(moment)), terms=1), np.inf))
 
 
 class LowerBound:
     """The integral of potentials on two clouds, made feasible for the metric L L^T and summed exactly.
 
     x (n, d), y (m, d), ``masses`` their ``Masses``; L (d, r); ``f`` (n,), ``g`` (m,) any start; ``origin`` (d,) near
-    most points, because rounding grows with the distance from it. ``value`` is the bound, ``f`` and ``g`` the potentials
-    that give it, rounded. ``improve(change)`` tries g + change, (m,), kept apart from g, so that changes below the
-    rounding of g count.
+    most points, because rounding grows with the distance from it. ``value`` is the bound, ``f`` and ``g`` the
+    potentials that give it, rounded. ``improve(change)`` tries g + change, (m,), kept apart from g, so that changes
+    below the rounding of g count.
     """
 
     def __init__(self, gauge, x, y, masses, L, f, g, origin):
         from ._certificate_kernels import mapped
 
-        self.masses, self.start, self.outside = masses, (f, g), outside(gauge, L)
+        self.masses, self.start, self.outside = masses, (f, g), metric_size(gauge, L @ L.T)
         d, r = L.shape
         self.images = *mapped(x, origin, L), *mapped(y, origin, L)
         # A square loses (r + 6) eps/2 of its size. Images lose 2 (d + 2) eps^2 of their coordinates' sizes, which is
@@ -128,12 +99,10 @@ def moved_size(x, y, rows, columns, masses):
     return float(masses[moved] @ np.maximum((x[rows] ** 2).sum(1), (y[columns] ** 2).sum(1)))
 
 
-def line_bound(gauge, x, y, plan):
+def line_bound(gauge, moment, x, y, rows, columns):
     """A lower bound in dimension one, or None: a monotone coupling is optimal there, whatever the gauge."""
-    rows, columns, _ = plan
     order = np.lexsort((y[columns, 0], x[rows, 0]))
     if (np.diff(y[columns[order], 0]) < 0).any():
         return None
-    M = moment_of(x, y, plan)[0]
-    value = gauge.value(M * (1 - 4 * EPS)) * (1 - gauge_rounding(1)) if M.any() else 0.0
+    value = gauge.value(moment * (1 - 4 * EPS)) * (1 - gauge_error(1))
     return max(float(np.nextafter(value, -np.inf)), 0.0)

@@ -1,7 +1,8 @@
 """Compiled loops of certificates, with errors that ``_certificate`` bounds: no fastmath, no contraction."""
 
 import numpy as np
-from numba import njit
+
+from ._njit import njit
 
 FOUR_EPS = 2.0**-50
 SPLIT = 2.0**27 + 1  # Veltkamp: halves of 26 bits, whose products are exact

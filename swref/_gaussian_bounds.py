@@ -8,8 +8,7 @@ W_gamma(N(0, S), N(0, F F^T))^2 <= gamma(diag(delta^2)), and by the triangle ine
 
 import numpy as np
 
-from ._certificate import outside
-from ._rounding import difference, norm_upper, rounding
+from ._rounding import difference, metric_size, norm_upper, rounding
 from ._validation import EPS, symmetrize
 
 # Eigenvalues below this part of the largest are computed anew; what is left of their standard deviations is at most
@@ -28,7 +27,7 @@ def metric_lower(gauge, Q, F0, F1, shift, equal, extra):
     lam, U = np.linalg.eigh(Q)
     keep = lam > d * EPS * lam[-1]
     R = np.sqrt(lam[keep])[:, None] * U[:, keep].T  # R^T R is positive semidefinite, whatever rounding did to Q
-    size = np.sqrt(outside(gauge, R.T)) * (1 + EPS)
+    size = np.sqrt(metric_size(gauge, R.T @ R)) * (1 + EPS)
     root = split_distance(R, F0, F1, shift, equal) / size - extra
     return max(root, 0.0) ** 2 * (1 - 4 * EPS)
 

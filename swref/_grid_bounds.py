@@ -9,8 +9,7 @@ from math import fsum
 import numpy as np
 from scipy.optimize import minimize_scalar, nnls
 
-from ._certificate import gauge_rounding, metric_factor, outside
-from ._rounding import gauge_upper, moment_upper, rounding
+from ._rounding import gauge_error, gauge_upper, metric_size, moment_upper, rounding
 from ._validation import EPS
 from .gauges import Gauge, Multiple
 from .gauges.door import attained
@@ -141,7 +140,7 @@ class Problem:
         shifts = grid.dt * worst
         error = (DENSITY + rounding(4)) * fsum(np.abs(terms)) + rounding(4) * fsum(np.abs(shifts))
         value = fsum(terms) - fsum(shifts) - error
-        return value / max(outside(self.gauge, metric_factor(one)) for one in Q) * (1 - 4 * EPS) if value > 0 else value
+        return value / max(metric_size(self.gauge, one) for one in Q) * (1 - 4 * EPS) if value > 0 else value
 
     def lower(self, phi, Q):
         """(L, sharp, phi, Q): a potential and metrics that satisfy the constraint in every cell, and their value."""
@@ -181,7 +180,7 @@ class Problem:
         error = 16 * EPS * (2 * full.diagonal() @ sides**2 + np.abs(first).max() + np.abs(last).max())
         terms = self.grid.cell * np.concatenate([(self.rho1 * last).ravel(), (-self.rho0 * first).ravel()])
         error += (DENSITY + rounding(4)) * fsum(np.abs(terms))
-        return max((fsum(terms) - error) / outside(self.gauge, metric_factor(Q)) * (1 - 4 * EPS), 0.0)
+        return max((fsum(terms) - error) / metric_size(self.gauge, Q) * (1 - 4 * EPS), 0.0)
 
     def cells_upper(self, pair, safe):
         """An upper bound of W^2 between densities constant on cells: gamma of the mean moment of one exact curve.
@@ -241,7 +240,7 @@ class Problem:
         sides = np.multiply(grid.shape, grid.h)[: self.d]
         mass = grid.cell * (2 * tau * missed.size + 0.5 * (missed + error).sum()) * (1 + rounding(missed.size))
         # three distances, of masses that add up to ``mass``
-        return np.sqrt(3 * self.unit * (sides @ sides) * mass) * (1 + gauge_rounding(self.d))
+        return np.sqrt(3 * self.unit * (sides @ sides) * mass) * (1 + gauge_error(self.d))
 
 
 def _sum(F, axis):

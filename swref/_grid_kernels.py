@@ -3,7 +3,8 @@
 import math
 
 import numpy as np
-from numba import njit
+
+from ._njit import njit
 
 
 @njit(cache=True, error_model="numpy")

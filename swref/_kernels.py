@@ -3,7 +3,8 @@
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
+
+from ._njit import njit
 
 LIMB = 2.0**50  # masses are integers in two limbs: LIMB * masses[0] + masses[1], 0 <= masses[1] < LIMB
 

@@ -2,15 +2,32 @@
 
 import numpy as np
 
+from ._session import one_thread_for, silent
+from ._validation import as_cloud, as_tolerance, as_weights
+from .gauges import gauge_for
 from .measures import unit_scale
 
 
-def descent_velocity(g, gauge, weights, cutoff):
-    """(v, N*(g)^2, rank): the velocity rule of ``flow`` for forces g (n, d), weights (n,) > 0.
+@silent
+def descent_velocity(g, gauge, weights=None, cutoff=1e-3):
+    """(v, N*(g)^2, rank): the velocity rule of ``flow`` for forces g (n, d) of particles.
 
-    v = -P g with P the multiplier of the force whose singular values are raised to at least ``cutoff`` times the
-    largest; ``rank`` of them did not need it. If all, v is the measure LMO. <g, v> = -N*(g)^2 always.
+    v (n, d) = -P g with P the multiplier of the force whose singular values are raised to at least ``cutoff`` < 1 times
+    the largest; ``rank`` of them did not need it. If all, v is the measure LMO. <g, v> = -N*(g)^2 always. ``gauge``: a
+    name or a ``swref.Gauge``; ``weights`` (n,) sum to one (None: 1/n). Raises ValueError for malformed arguments.
     """
+    g = as_cloud("g", g)
+    weights, cutoff = as_weights("weights", weights, len(g)), as_tolerance("cutoff", cutoff)
+    return _velocity(g, gauge_for(gauge, g.shape[1]), weights, cutoff)
+
+
+def _velocity(g, gauge, weights, cutoff):
+    """``descent_velocity`` of checked arguments."""
+    with one_thread_for(g):
+        return _raised_descent(g, gauge, weights, cutoff)
+
+
+def _raised_descent(g, gauge, weights, cutoff):
     scale, g = unit_scale(g)
     if not g.any():
         return np.zeros_like(g), 0.0, 0
@@ -51,7 +68,7 @@ class Particles:
 
     def rate(self, g):
         """(d/dt (x, int dissipation), rank) for forces g."""
-        v, slope2, rank = descent_velocity(g, self.gauge, self.weights, self.cutoff)
+        v, slope2, rank = _velocity(g, self.gauge, self.weights, self.cutoff)
         return np.append(v, slope2), rank
 
     def value_and_force(self, x):

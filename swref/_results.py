@@ -29,7 +29,7 @@ class Report:
         return f"<div style='display:flex;gap:1em;align-items:center'>{table}{self._picture()}</div>"
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Result(Report):
     """A certified squared distance: lower_bound <= W^2 <= upper_bound, whatever the status.
 
@@ -77,8 +77,8 @@ def scaled_back(solution, scale, *, moment, metric, lower, upper, status):
     with np.errstate(over="ignore", under="ignore"):
         return {
             "distance": float(np.sqrt(upper)) * scale,
-            "lower_bound": outwards(lower, scale, 0.0),
-            "upper_bound": outwards(upper, scale, np.inf),
+            "lower_bound": squared_back(lower, scale, 0.0),
+            "upper_bound": squared_back(upper, scale, np.inf),
             "relative_gap": float((upper - lower) / upper) if upper > 0 else 0.0,
             "moment": moment * scale * scale,
             "metric": np.array(metric),
@@ -88,7 +88,7 @@ def scaled_back(solution, scale, *, moment, metric, lower, upper, status):
         }
 
 
-def outwards(value, scale, direction):
+def squared_back(value, scale, direction):
     """value * scale^2, towards ``direction``, 0 or inf, where that rounds; a power of two does not, within range."""
     mantissa, exponent = np.frexp(scale)
     result = float(np.ldexp(value * mantissa * mantissa * 4, 2 * (int(exponent) - 1)))

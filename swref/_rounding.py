@@ -1,11 +1,14 @@
-"""Rounding, for bounds that are made of displacements: what is assumed of float64, and what it costs.
+"""Rounding: what is assumed of float64 and of gauges, and what every bound is widened by.
 
-Assumed. (1) Of ``_certificate``: (F), (G). (2) A sum or matrix product of length n, in any order, has
-|fl(A B) - A B| <= n u/(1 - n u) |A| |B|, u = 2^-53, and nothing under- or overflows: inputs are scaled first.
-Nothing is assumed of LAPACK or of a solver: what they return is measured.
+Assumed. (1) IEEE double precision, in which a sum or matrix product of length n, in any order, has
+|fl(A B) - A B| <= n u/(1 - n u) |A| |B|, u = 2^-53, and in which nothing under- or overflows: inputs are scaled first.
+(2) A gauge's ``value`` and closed ``polar`` have relative error at most 4 (d + 1) eps; where the polar is not closed,
+every computed metric Q has gamma_polar(Q) <= 1 + 4 (d + 1) eps. For the gauges of this package that is LAPACK's
+backward stability. For a plugin it is a promise of its author, and a congruence with an ill-conditioned matrix breaks
+it by about the condition number. Nothing else is assumed of LAPACK or of a solver: what they return is measured.
 
 Proved. N(V) = gamma(V^T V)^(1/2) is a norm (Prop. A.3), so that errors of displacements add to *distances*: if those of
-second moment at most diag(delta^2) are added to a coupling, its distance grows by at most gamma(diag(delta^2))^(1/2).
+second moment diag(delta^2) are added to a coupling, its distance grows by at most gamma(diag(delta^2))^(1/2).
 The moment rule: if each entry of a computed moment M obeys |error_kl| <= e sqrt(M_kk M_ll), the exact one is at most
 M + e d diag(M) in the Loewner order, and a gauge is monotone.
 """
@@ -14,8 +17,8 @@ from math import frexp, ldexp, sqrt
 
 import numpy as np
 
-from ._certificate import gauge_rounding
-from ._validation import EPS
+from ._validation import EPS, symmetrize
+from .gauges import Gauge, Multiple
 
 
 def rounding(n):
@@ -23,25 +26,39 @@ def rounding(n):
     return (n + 4) * EPS
 
 
+def gauge_error(d):
+    """Assumption (2)."""
+    return 4 * (d + 1) * EPS
+
+
 def radius(gauge, *deltas):
     """At least sum_k sqrt(gamma(diag(delta_k^2))), what displacements of second moment diag(delta_k^2) may cost."""
     if not deltas:
         return 0.0
     square = len(deltas) * sum(delta * delta for delta in deltas)
-    return np.sqrt(gauge.value(np.diag(square))) * (1 + gauge_rounding(len(square)))
+    return np.sqrt(gauge.value(np.diag(square))) * (1 + gauge_error(len(square)))
 
 
 def gauge_upper(gauge, moment, terms):
     """At least gamma(exact moment), for ``moment`` (d, d) computed as a sum of ``terms`` squares."""
     d = len(moment)
     raised = moment + np.diag(d * rounding(terms) * moment.diagonal())
-    return gauge.value(raised) * (1 + gauge_rounding(d))
+    return gauge.value(raised) * (1 + gauge_error(d))
 
 
 def moment_upper(gauge, moment, terms, extra):
     """At least (sqrt(gamma(exact moment)) + extra)^2, for ``moment`` (d, d) computed as a sum of ``terms`` squares."""
     root = np.sqrt(gauge_upper(gauge, moment, terms)) + extra
     return root * root * (1 + 2 * EPS)
+
+
+def metric_size(gauge, Q):
+    """At least gamma_polar(Q), and at least 1; measured where it is closed, else by assumption (2)."""
+    factor = 1.0
+    while isinstance(gauge, Multiple):
+        gauge, factor = gauge.gauge, factor * gauge.factor
+    polar = gauge.polar(symmetrize(Q)) / factor if type(gauge).polar is not Gauge.polar else 1.0
+    return max(1.0, polar) * (1 + gauge_error(len(Q)))
 
 
 # -- differences that cancel ----------------------------------------------------------------------------------------

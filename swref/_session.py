@@ -32,14 +32,14 @@ class _OneThread:
             if self._inside == 1:
                 self._before = [(library, n) for library in self._blas() if (n := library.num_threads) > 1]
                 for library, _ in self._before:
-                    library.set_num_threads(1)
+                    _set_threads(library, 1)
 
     def __exit__(self, *error):
         with self._lock:
             self._inside -= 1
             if self._inside == 0:
                 for library, n in self._before:
-                    library.set_num_threads(n)
+                    _set_threads(library, n)
 
     def _blas(self):
         if self._libraries is None:  # looking for them takes a millisecond
@@ -47,6 +47,11 @@ class _OneThread:
 
             self._libraries = ThreadpoolController().select(user_api="blas").lib_controllers
         return self._libraries
+
+
+def _set_threads(library, n):
+    # Since 3.8 threadpoolctl lets only the Python thread that came first do this; here the last one has to.
+    getattr(library, "_real_set_num_threads", library.set_num_threads)(n)
 
 
 ONE_THREAD = _OneThread()

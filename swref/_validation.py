@@ -1,17 +1,24 @@
 """Checks at the door: one float64 copy of each argument, or a ValueError that names it."""
 
+from zlib import crc32
+
 import numpy as np
 
 EPS = np.finfo(float).eps
 ACCURACY = 1e-8  # relative: what a user's own computation, in float64, may have left of an equality that must hold
+MOST_WRITTEN = 16  # entries of a matrix that a repr shows
 LEAST_ACCURATE = 1e-3  # whatever the precision and the number of terms, more is not rounding
 
 
 def as_array(name, value, ndim, shape=None):
-    """A finite, nonempty, C-contiguous float64 copy of ``value`` with ``ndim`` axes (and exactly ``shape``)."""
+    """A finite, nonempty, C-contiguous float64 copy of ``value`` with ``ndim`` axes (and exactly ``shape``).
+
+    ``ndim``: a number or several, of which one must fit.
+    """
     array = np.array(_real(name, value), dtype=float, order="C")
-    if array.ndim != ndim:
-        raise ValueError(f"{name}: expected {ndim} axes, got shape {array.shape}")
+    allowed = (ndim,) if isinstance(ndim, int) else ndim
+    if array.ndim not in allowed:
+        raise ValueError(f"{name}: expected {' or '.join(map(str, allowed))} axes, got shape {array.shape}")
     if shape is not None and array.shape != tuple(shape):
         raise ValueError(f"{name}: expected shape {tuple(shape)}, got {array.shape}")
     if array.size == 0:
@@ -186,6 +193,14 @@ def _number(value):
         return float(as_array("", value, 0))
     except ValueError:
         return np.nan
+
+
+def written(array):
+    """A matrix as text: its entries, or, for more than 16, its shape and a checksum that tells it from others."""
+    array = np.ascontiguousarray(array)
+    if array.size <= MOST_WRITTEN:
+        return str(array.tolist())
+    return f"<{' x '.join(map(str, array.shape))}, checksum {crc32(array.tobytes()):08x}>"
 
 
 def symmetrize(A):

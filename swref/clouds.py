@@ -90,9 +90,9 @@ def transport(x, y, gauge, a=None, b=None, *, tol=1e-6, max_iter=None, strict=Tr
         )  # fmt: skip
 
     rows, columns, masses = cells = oracle.coupling(solution, DROPPED * tol)
-    moment, above = moment_of(x1, y1, cells)
-    upper, slack = upper_bound(gauge, above), noise * moved_size(x1, y1, *cells)
-    lower, metric, f, g = oracle.lower_bound(solution, gauge, cells, enough=(1 - tol) * upper - slack)
+    moment, slack = moment_of(x1, y1, *cells), noise * moved_size(x1, y1, *cells)
+    upper = upper_bound(gauge, moment, moved=(x1[rows] != y1[columns]).any())
+    lower, metric, f, g = oracle.lower_bound(solution, gauge, moment, rows, columns, enough=(1 - tol) * upper - slack)
     status = solution.status
     if upper - lower <= tol * upper + slack:
         status = "converged"
@@ -164,15 +164,19 @@ class CloudOracle:
         mixture = _mixture(solution, (len(self.a), len(self.b)), budget)
         return self.masses.coupling(mixture.row, mixture.col, mixture.data, self.order)
 
-    def lower_bound(self, solution, gauge, plan, enough):
-        """(L, Q, f, g): the certified bound of the solution's metric, sharpened if it is not ``enough``."""
+    def lower_bound(self, solution, gauge, moment, rows, columns, enough):
+        """(L, Q, f, g): the certified bound of the solution's metric, sharpened if it is not ``enough``.
+
+        In dimension one, that of the coupling at these cells, with this moment.
+        """
         Q, handle = solution.metric, solution.lower_handle
         shift = self.means[1] - self.means[0]
         f = handle.f - 2 * (self.x - self.means[0]) @ (Q @ shift) + shift @ Q @ shift
         g = handle.g + 2 * (self.y - self.means[1]) @ (Q @ shift)
-        if self.dimension == 1 and (on_line := line_bound(gauge, self.x, self.y, plan)) is not None:
-            best = gauge.support(np.eye(1))
-            return on_line, best, f * (best / Q)[0, 0], g * (best / Q)[0, 0]
+        if self.dimension == 1:
+            value, best = line_bound(gauge, moment, self.x, self.y, rows, columns), gauge.support(np.eye(1))
+            if value is not None:
+                return value, best, f * (best / Q)[0, 0], g * (best / Q)[0, 0]
         bound = LowerBound(gauge, self.x, self.y, self.masses, metric_factor(Q), f, g, weighted_median(self.x, self.a))
         if bound.value < enough:
             C = bound.costs()

@@ -17,7 +17,8 @@ import numpy as np
 from scipy.special import expit
 
 from ._attention import Attention
-from ._validation import as_array, as_weights, check_positive, no_nan
+from ._session import silent
+from ._validation import as_array, as_cloud, as_weights, check_positive, no_nan
 
 __all__ = ["MMD", "Attention", "Interaction", "Potential", "TwoLayerNet"]
 
@@ -36,9 +37,7 @@ class _Energy:
         return self.value_and_force(x, weights)[1]
 
     def _particles(self, x, weights, d=None):
-        x = as_array("x", x, 2)
-        if d is not None and x.shape[1] != d:
-            raise ValueError(f"x: expected d = {d} columns, got shape {x.shape}")
+        x = as_cloud("x", x, d)
         return x, as_weights("weights", weights, len(x))
 
 
@@ -51,8 +50,9 @@ class MMD(_Energy):
     F >= 0, and 0 only for equal measures. Cost O(n (n + m)) per call.  [Sec. 5, Fig. 5]
     """
 
+    @silent
     def __init__(self, target, weights=None, kernel="energy", *, epsilon=None, bandwidth=None):
-        self.target = as_array("target", target, 2)
+        self.target = as_cloud("target", target)
         self.weights = as_weights("weights", weights, len(self.target))
         if kernel not in ("energy", "gaussian"):
             raise ValueError(f"kernel: expected 'energy' or 'gaussian', got {kernel!r}")
@@ -70,12 +70,13 @@ class MMD(_Energy):
     def __repr__(self):
         return f"MMD(target of shape {self.target.shape}, kernel={self.kernel!r}, length={self.length:g})"
 
+    @silent
     def value_and_force(self, x, weights=None):
         x, w = self._particles(x, weights, self.target.shape[1])
         own, own_gradient = self._field(x, x, w)
         other, other_gradient = self._field(x, self.target, self.weights)
         value = w @ (own - 2 * other) + self._target_part
-        return max(float(value), 0.0), 2 * (own_gradient - other_gradient)
+        return max(float(no_nan(value)), 0.0), no_nan(2 * (own_gradient - other_gradient))
 
     def _field(self, x, y, b):
         """sum_j b_j (k(x_i, y_j) - k(0, 0)), (n,), and its gradient in x_i, (n, d).
@@ -104,6 +105,7 @@ class TwoLayerNet(_Energy):
     active at z when v_i is in the half-plane v . z > 0, so H(z) and the force need only sums over half-planes.
     """
 
+    @silent
     def __init__(self, inputs, targets, activation="relu"):
         self.inputs = as_array("inputs", inputs, 2)
         self.targets = as_array("targets", targets, 1, (len(self.inputs),))
@@ -119,37 +121,38 @@ class TwoLayerNet(_Energy):
     def __repr__(self):
         return f"TwoLayerNet(inputs of shape {self.inputs.shape}, activation={self.activation!r})"
 
+    @silent
     def predict(self, x, weights=None, inputs=None):
         """H(z), (N,), at the network's own inputs or at others (N, k)."""
         x, w = self._particles(x, weights, 1 + self.inputs.shape[1])
         z = self.inputs if inputs is None else as_array("inputs", inputs, 2)
         if z.shape[1] != x.shape[1] - 1:
             raise ValueError(f"inputs: expected {x.shape[1] - 1} columns, got shape {z.shape}")
-        with np.errstate(over="ignore", invalid="ignore"):
-            return no_nan(self._outputs(x[:, 0] * w, x[:, 1:], z))
+        return no_nan(self._outputs(x[:, 0] * w, x[:, 1:], z))
 
+    @silent
     def value(self, x, weights=None):
         return self._loss(self.predict(x, weights) - self.targets)
 
+    @silent
     def value_and_force(self, x, weights=None):
         x, w = self._particles(x, weights, 1 + self.inputs.shape[1])
         u, v, size = x[:, 0], x[:, 1:], len(self.targets)
-        with np.errstate(over="ignore", invalid="ignore"):
-            if self._by_angle is not None:
-                residual = self._outputs(u * w, v, self.inputs) - self.targets
-                pull = self._by_angle.sums(residual[:, None] * self.inputs / size, v)
-                force = np.column_stack([(pull * v).sum(1), u[:, None] * pull])
-            else:
-                residual, force = np.empty(size), np.zeros_like(x)
-                for part in _blocks(size, len(x)):
-                    z = self.inputs[part]
-                    s = z @ v.T
-                    outputs = self.sigma(s)
-                    residual[part] = outputs @ (u * w) - self.targets[part]
-                    force[:, 0] += outputs.T @ residual[part] / size
-                    force[:, 1:] += (self.derivative(s).T * residual[part]) @ z / size
-                force[:, 1:] *= u[:, None]
-            return self._loss(residual), no_nan(force)
+        if self._by_angle is not None:
+            residual = self._outputs(u * w, v, self.inputs) - self.targets
+            pull = self._by_angle.sums(residual[:, None] * self.inputs / size, v)
+            force = np.column_stack([(pull * v).sum(1), u[:, None] * pull])
+        else:
+            residual, force = np.empty(size), np.zeros_like(x)
+            for part in _blocks(size, len(x)):
+                z = self.inputs[part]
+                s = z @ v.T
+                outputs = self.sigma(s)
+                residual[part] = outputs @ (u * w) - self.targets[part]
+                force[:, 0] += outputs.T @ residual[part] / size
+                force[:, 1:] += (self.derivative(s).T * residual[part]) @ z / size
+            force[:, 1:] *= u[:, None]
+        return self._loss(residual), no_nan(force)
 
     def _outputs(self, wu, v, z):
         if self._by_angle is not None:
@@ -158,9 +161,8 @@ class TwoLayerNet(_Energy):
         return np.concatenate([self.sigma(z[part] @ v.T) @ wu for part in parts])
 
     def _loss(self, residual):
-        with np.errstate(over="ignore"):
-            residual = no_nan(residual)
-            return float(residual @ (residual / (2 * len(residual))))
+        residual = no_nan(residual)
+        return float(residual @ (residual / (2 * len(residual))))
 
 
 ACTIVATIONS = {
@@ -198,12 +200,12 @@ class _HalfPlanes:
         return (beyond[own, last] + before[opposite, first]) * queries.any(1)[:, None]
 
     @staticmethod
+    @silent
     def _locate(points):
         """Whether a point is in the lower half-plane, and minus the cotangent of its angle: exact for multiples."""
         x, y = points.T
         lower = (y < 0) | ((y == 0) & (x < 0))
-        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-            return lower, np.where((x == 0) & (y == 0), -np.inf, np.where(lower, x, -x) / np.abs(y))
+        return lower, np.where((x == 0) & (y == 0), -np.inf, np.where(lower, x, -x) / np.abs(y))
 
 
 class Potential(_Energy):
@@ -212,13 +214,16 @@ class Potential(_Energy):
     def __init__(self, h, grad):
         self.h, self.grad = _function("h", h), _function("grad", grad)
 
+    @silent
     def value(self, x, weights=None):
         x, w = self._particles(x, weights)
-        return float(w @ _returned("h", self.h(x), w.shape))
+        used = w > 0  # elsewhere h may be infinite
+        return float(no_nan(w[used] @ _returned("h", self.h(x), w.shape)[used]))
 
+    @silent
     def force(self, x, weights=None):
         x, _ = self._particles(x, weights)
-        return np.array(_returned("grad", self.grad(x), x.shape))
+        return np.array(no_nan(_returned("grad", self.grad(x), x.shape)))
 
     def value_and_force(self, x, weights=None):
         return self.value(x, weights), self.force(x, weights)
@@ -228,31 +233,38 @@ class Interaction(_Energy):
     """F = sum_ij w_i w_j h(x_i, x_j) for a symmetric h, the pairs i = j included; force 2 sum_j w_j grad h(x_i, x_j).
 
     ``h``: (..., d), (..., d) -> (...), with broadcasting; ``grad`` the same -> (..., d), the gradient in the *first*
-    argument. Both are called on blocks of pairs, so that memory stays linear in n. Raises ValueError if h(x_i, x_j) and
-    h(x_j, x_i) differ on the pairs with the first particle.
+    argument. Both are called on blocks of pairs, so that memory stays linear in n. Particles of weight zero exert no
+    force, even where h is infinite. ``value`` and ``force`` raise ValueError if h(x_i, x_j) and h(x_j, x_i) differ on
+    the pairs with the first particle: then the force would not be the gradient of the value.
     """
 
     def __init__(self, h, grad):
         self.h, self.grad = _function("h", h), _function("grad", grad)
 
+    @silent
     def value(self, x, weights=None):
-        x, w = self._particles(x, weights)
-        there, back = (_returned("h", pairs, w.shape) for pairs in (self.h(x[:1], x), self.h(x, x[:1])))
-        if not np.allclose(there, back, rtol=1e-9, atol=1e-9 * np.abs(there).max()):
-            raise ValueError("h: must be symmetric, got h(x, y) != h(y, x)")
-        total = 0.0
+        x, w = self._symmetric(x, weights)
+        x, w, total = x[w > 0], w[w > 0], 0.0
         for part in _blocks(len(x), len(x)):
             pairs = self.h(x[part, None], x[None])
             total += w[part] @ _returned("h", pairs, (len(x[part]), len(x))) @ w
-        return float(total)
+        return float(no_nan(total))
 
+    @silent
     def force(self, x, weights=None):
+        x, w = self._symmetric(x, weights)
+        sources, masses, force = x[w > 0], w[w > 0], np.empty_like(x)
+        for part in _blocks(len(x), sources.size):
+            gradient = self.grad(x[part, None], sources[None])
+            force[part] = 2 * (masses @ _returned("grad", gradient, (len(x[part]), *sources.shape)))
+        return no_nan(force)
+
+    def _symmetric(self, x, weights):
         x, w = self._particles(x, weights)
-        force = np.empty_like(x)
-        for part in _blocks(len(x), x.size):
-            gradient = self.grad(x[part, None], x[None])
-            force[part] = 2 * (w @ _returned("grad", gradient, (len(x[part]), *x.shape)))
-        return force
+        there, back = (_returned("h", pairs, w.shape) for pairs in (self.h(x[:1], x), self.h(x, x[:1])))
+        if not np.allclose(there, back, rtol=1e-9, atol=1e-9 * np.abs(there[np.isfinite(there)]).max(initial=0)):
+            raise ValueError("h: must be symmetric, got h(x, y) != h(y, x)")
+        return x, w
 
     def value_and_force(self, x, weights=None):
         return self.value(x, weights), self.force(x, weights)

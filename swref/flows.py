@@ -1,15 +1,18 @@
 """Gradient flows of an energy of particles in the geometry of a gauge, on the intrinsic clock.  [Sec. 5, Thm 5.1]"""
 
+import os
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
 from . import _rkc
 from ._particles import NonFinite, Particles, descent_velocity
 from ._results import Report
-from ._validation import EPS, as_array, as_weights, check_dimension, check_positive
-from .gauges import get_gauge
+from ._session import silent
+from ._validation import EPS, as_array, as_tolerance, as_weights, check_count, check_positive
+from .gauges import gauge_for
 from .lmo import tangent_norm
 from .maxmin import NotConverged
 
@@ -23,7 +26,7 @@ RECORDED = ("times", "energy", "dissipation", "residual", "speed", "length", "ra
 REFRESH = 10  # accepted steps between estimates of the spectral radius
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class FlowResult(Report):
     """A curve of measures dx/dt = v and its account of energy. The arrays (k,) have one entry per accepted step, and
     one for the start.
@@ -82,13 +85,23 @@ class FlowResult(Report):
         )
 
     def save(self, path):
-        """Write everything to ``path`` (.npz); ``FlowResult.load`` reads it back."""
-        np.savez_compressed(path, **vars(self))
+        """Write everything to ``path``; ``FlowResult.load`` reads it back. Both add ".npz" to a name without it.
+
+        A file of that name is replaced at the end, in one step: whoever stops the writing leaves the old one.
+        """
+        path = _npz(path)
+        part = path.with_name(f".{path.name}.{os.getpid()}.part")
+        try:
+            with open(part, "wb") as file:
+                np.savez_compressed(file, **vars(self))
+            os.replace(part, path)
+        finally:
+            part.unlink(missing_ok=True)
 
     @classmethod
     def load(cls, path):
-        """The result that ``save`` wrote."""
-        with np.load(path, allow_pickle=False) as file:
+        """The result that ``save`` wrote. Raises ValueError for a file of another kind."""
+        with np.load(_npz(path), allow_pickle=False) as file:
             missing = set(cls.__dataclass_fields__) - set(file.files)
             if missing:
                 raise ValueError(f"path: {path} is not a saved FlowResult, it lacks {sorted(missing)}")
@@ -97,6 +110,7 @@ class FlowResult(Report):
             )
 
 
+@silent
 def flow(
     energy, x0, gauge, *, t_end, weights=None, tol=1e-3, n_snapshots=2, snapshot_times=None, cutoff=None,
     max_steps=10_000, strict=True, progress=False, resume=None,
@@ -133,22 +147,19 @@ def flow(
     t_end counted from its start, histories joined. ``cutoff`` and ``tol`` may change.
 
     Stops early when the slope is so small that E would not change in the time left ("stationary"); later snapshots
-    repeat the state. Raises NotConverged with ``.result`` after ``max_steps`` tried steps, when steps shrink to nothing
-    ("stalled": the force is not the gradient of the value, or noisier than eps), on Ctrl-C, unless ``strict=False``;
-    always when energy or force are not finite however short the step. ValueError for malformed arguments.
+    repeat the state. ``progress=True`` shows a bar. Raises NotConverged with ``.result`` after ``max_steps`` tried
+    steps, when steps shrink to nothing ("stalled": the force is not the gradient of the value, or noisier than eps), on
+    Ctrl-C, unless ``strict=False``; always when energy or force are not finite however short the step. ValueError for
+    malformed arguments.
     """
-    gauge = get_gauge(gauge)
-    t_end, tol = check_positive("t_end", t_end), check_positive("tol", tol)
-    cutoff = tol if cutoff is None else check_positive("cutoff", cutoff)
-    if max(tol, cutoff) >= 1:
-        raise ValueError(f"tol, cutoff: expected numbers below one, got {tol} and {cutoff}")
-    if not (isinstance(max_steps, (int, np.integer)) and max_steps >= 1):
-        raise ValueError(f"max_steps: expected a positive integer, got {max_steps!r}")
+    t_end, max_steps = check_positive("t_end", t_end), check_count("max_steps", max_steps)
+    tol = as_tolerance("tol", tol)
+    cutoff = tol if cutoff is None else as_tolerance("cutoff", cutoff)
     for method in ("value", "force"):
         if not callable(getattr(energy, method, None)):
             raise ValueError(f"energy: expected methods value(x, weights) and force(x, weights), got {energy!r}")
     x0, weights = _start(x0, weights, resume)
-    check_dimension(gauge, x0.shape[1])
+    gauge = gauge_for(gauge, x0.shape[1])
     if resume is not None and t_end <= resume.times[-1]:
         raise ValueError(f"t_end: expected more than {resume.times[-1]:.6g}, where resume ends, got {t_end}")
     marks = _marks(n_snapshots, snapshot_times, t_end)
@@ -222,8 +233,7 @@ class _Run:
                     return "non-finite" if self.infinite else "stalled"
                 tried += 1
                 try:
-                    with np.errstate(over="ignore", invalid="ignore"):
-                        self._step(left)
+                    self._step(left)
                 except NonFinite as error:
                     self.trouble, self.infinite = str(error), True
                     self._reject(self.h, 0.25)
@@ -333,6 +343,11 @@ class _Run:
         )
 
 
+def _npz(path):
+    path = Path(path)
+    return path if path.suffix == ".npz" else path.with_name(f"{path.name}.npz")
+
+
 def _hermite(a, va, b, vb, s):
     """The cubic with values a, b and derivatives va, vb at 0 and 1, at s."""
     return (1 + 2 * s) * (1 - s) ** 2 * a + s * (1 - s) ** 2 * va + s * s * (3 - 2 * s) * b + s * s * (s - 1) * vb
@@ -357,9 +372,7 @@ def _start(x0, weights, resume):
 def _marks(n_snapshots, snapshot_times, t_end):
     """The sorted times of snapshots."""
     if snapshot_times is None:
-        if not (isinstance(n_snapshots, (int, np.integer)) and n_snapshots >= 2):
-            raise ValueError(f"n_snapshots: expected an integer of at least 2, got {n_snapshots!r}")
-        return list(np.linspace(0, t_end, n_snapshots))
+        return list(np.linspace(0, t_end, check_count("n_snapshots", n_snapshots, least=2)))
     marks = as_array("snapshot_times", snapshot_times, 1)
     if (np.diff(marks) <= 0).any() or marks[0] < 0 or marks[-1] > t_end:
         raise ValueError(f"snapshot_times: must increase within [0, {t_end}], got {marks}")

@@ -9,15 +9,16 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ._gaussian_bounds import cloud_factor, coupling_steps, covariance_factor, metric_lower
-from ._results import Result, finish, outwards, scaled_back
+from ._results import Result, finish, scaled_back, squared_back
 from ._rounding import moment_upper, radius
+from ._session import silent, steady
 from ._validation import EPS, as_array, as_clouds, as_fraction, as_psd, as_tolerance, as_weights, check_count
 from .gauges import gauge_for
 from .maxmin import call_limit, solve
 from .measures import unit_scale
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class GaussianResult(Result):
     """``Result`` of ``gaussian_transport``, with the optimal coupling of x ~ N(m0, S0) and y ~ N(m1, S1).
 
@@ -34,6 +35,7 @@ class GaussianResult(Result):
         z = np.random.default_rng(rng).standard_normal((check_count("n", n), self._joint[0].shape[1]))
         return tuple(mean + z @ factor.T for mean, factor in zip(self._means, self._joint, strict=True))
 
+    @silent
     def conditional(self):
         """(T, N), both (d, d): given x, y is Gaussian with mean m1 + T (x - m0) and covariance N.
 
@@ -46,6 +48,7 @@ class GaussianResult(Result):
         rest = Y - T @ X
         return T, rest @ rest.T * scale * scale
 
+    @silent
     def interpolate(self, t):
         """(mean (d,), covariance (d, d)) of (1 - t) x + t y, 0 <= t <= 1: the geodesic stays Gaussian.  [Cor. 4.4]"""
         t = as_fraction("t", t)
@@ -54,6 +57,7 @@ class GaussianResult(Result):
         return (1 - t) * m0 + t * m1, factor @ factor.T
 
 
+@steady
 def gaussian_transport(m0, S0, m1, S1, gauge, *, tol=1e-8, max_iter=None, strict=True):
     """W_gamma^2 = min_K gamma(D D^T + S0 + S1 - K - K^T) over [[S0, K], [K^T, S1]] >= 0, D = m1 - m0.  [Prop. 3.4]
 
@@ -78,9 +82,7 @@ def gaussian_transport(m0, S0, m1, S1, gauge, *, tol=1e-8, max_iter=None, strict
     m1 = as_array("m1", m1, 1, (d,))
     S0, S1 = as_psd("S0", S0, d), as_psd("S1", S1, d)
     gauge, tol, max_iter = gauge_for(gauge, d), as_tolerance("tol", tol), call_limit(max_iter, d)
-
-    with np.errstate(over="ignore"):
-        shift = as_array("m1 - m0", m1 - m0, 1)
+    shift = as_array("m1 - m0", m1 - m0, 1)
     pair = _Pair(shift, *covariance_factor(S0), *covariance_factor(S1), np.array_equal(S0, S1))
     result = _transport((m0, m1), pair, gauge, tol, max_iter)
     spread = np.sqrt(max(S0.diagonal().max(), S1.diagonal().max(), 0.0))
@@ -88,14 +90,16 @@ def gaussian_transport(m0, S0, m1, S1, gauge, *, tol=1e-8, max_iter=None, strict
     return finish(result, tol, strict, blame)
 
 
+@steady
 def moment_lower_bound(x, y, gauge, a=None, b=None, *, tol=1e-8):
     """The W_gamma^2 of the Gaussians with the means and covariances of two clouds; a float.  [Prop. 3.4]
 
     At most W_gamma(mu, nu)^2 for all measures with these moments, Gaussian or not, because the moment of a plan
     depends on its own second moments only. x (n, d), y (m, d); a (n,), b (m,): weights (None: equal).
-    Returns the lower end of a bracket of relative width ``tol``, lowered by what rounding may have done to means and
-    covariances; if the width is missed, a smaller true bound.
-    Raises ValueError for malformed clouds, weights or gauge, GaugeError for a gauge that is not convex.
+    ``gauge``: a name or a ``swref.Gauge``. Returns the lower end of a bracket of relative width ``tol``, lowered by
+    what rounding may have done to means and covariances; if the width is missed, a smaller true bound.
+
+    Raises ValueError for malformed clouds, weights, gauge or tol, GaugeError for a gauge that is not convex.
     """
     x, y = as_clouds(x, y)
     a, b = as_weights("a", a, len(x)), as_weights("b", b, len(y))
@@ -104,9 +108,8 @@ def moment_lower_bound(x, y, gauge, a=None, b=None, *, tol=1e-8):
     (m0, r0, F0, delta0), (m1, r1, F1, delta1) = (cloud_factor(z[w > 0] / scale, w[w > 0]) for z, w in ((x, a), (y, b)))
     far, near = m1 - m0, r1 - r0
     pair = _Pair(far + near, F0, delta0, F1, delta1 + np.sqrt(len(far)) * EPS * (np.abs(far) + np.abs(near)), False)
-    limit = call_limit(None, x.shape[1])
-    bound = _transport((m0, m1), pair, gauge, tol, limit).lower_bound
-    return outwards(bound, scale, 0.0)
+    bound = _transport((m0, m1), pair, gauge, tol, call_limit(None, x.shape[1])).lower_bound
+    return squared_back(bound, scale, 0.0)
 
 
 class GaussianOracle:
@@ -184,7 +187,7 @@ def _transport(means, pair, gauge, tol, max_iter):
         K = X @ Y.T * scale * scale
     fields = scaled_back(
         solution, scale, moment=moment, metric=solution.metric, lower=lower, upper=upper, status=status
-    )
+    )  # fmt: skip
     return GaussianResult(**fields, cross_covariance=K, _means=means, _joint=(X * scale, Y * scale))
 
 

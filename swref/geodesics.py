@@ -8,17 +8,20 @@ from itertools import pairwise
 
 import numpy as np
 
-from ._validation import EPS, as_array, as_weights, check_count, check_positive
+from ._session import silent
+from ._validation import EPS, as_array, as_cloud, as_weights, check_count, check_positive
 from .clouds import displacement, transport
 
 WIDTH = 0.15  # of the kernel in the paper's Figures 2 and 8, whose shapes have radius 1.45 and 1.55
 
 
+@silent
 def speeds(x, y, plan, gauge, times, *, tol=1e-6):
     """Bounds (k - 1, 2) of W(mu_s, mu_t) / (t - s) between consecutive ``times`` (k,), each solved anew.  [Cor. 4.4]
 
     x (n, d), y (m, d), ``plan`` (n, m) as for ``displacement``; times increasing in [0, 1]. For an optimal plan all
     of these are W(mu_0, mu_1). For any other plan they need not be equal, and none exceeds gamma(moment)^(1/2).
+    ``gauge``, ``tol``, errors: as for ``transport``; ValueError also for times that do not increase.
     """
     times = as_array("times", times, 1)
     if len(times) < 2 or not (np.diff(times) > 0).all() or times[0] < 0 or times[-1] > 1:
@@ -31,31 +34,41 @@ def speeds(x, y, plan, gauge, times, *, tol=1e-6):
     return np.array(bounds) / np.diff(times)[:, None]
 
 
+@silent
 def density(points, axes, weights=None, *, width=WIDTH):
     """rho(z) = sum_i w_i (2 pi h^2)^(-d/2) exp(-|z - x_i|^2 / (2 h^2)), h = width, at the nodes of a grid.
 
     points (n, d); weights (n,), sum one (None: equal); ``axes``: d increasing arrays. Returns an array of shape
     (len(axes[0]), ..., len(axes[d-1])): mass per unit of volume, nonnegative, of integral one over the whole space.
     Sums over the grid are that integral when the axes reach about 5 widths beyond the points in steps of at most one.
+    Raises ValueError for malformed points, axes or weights.
     """
     points, axes, weights, width = _checked(points, axes, weights, width)
     return _smoothed(points, weights[:, None], axes, width)[0]
 
 
+@silent
 def momentum(points, velocities, axes, weights=None, *, width=WIDTH):
     """m(z) = sum_i w_i v_i times the kernel of ``density``; velocities (n, d), returns (d, *grid).
 
     m / rho is the velocity field that moves rho: d rho/dt + div m = 0 when dx_i/dt = v_i. As width -> 0 it tends to the
-    conditional mean of v given the place, where rho has a density.  [Thm 4.2]
+    conditional mean of v given the place, where rho has a density.  [Thm 4.2] Errors: as for ``density``.
     """
     points, axes, weights, width = _checked(points, axes, weights, width)
     velocities = as_array("velocities", velocities, 2, points.shape)
     return _smoothed(points, weights[:, None] * velocities, axes, width)
 
 
+@silent
 def axes_around(*clouds, cells=96, width=WIDTH):
-    """d increasing arrays that reach 5 widths beyond all clouds (n, d); the longest has ``cells`` steps, all equal."""
-    points = np.concatenate([as_array("clouds", cloud, 2) for cloud in clouds])
+    """d increasing arrays that reach 5 widths beyond all clouds (n, d); the longest has ``cells`` steps, all equal.
+
+    Raises ValueError for no clouds, or clouds of several dimensions.
+    """
+    if not clouds:
+        raise ValueError("clouds: expected at least one, got none")
+    d = as_cloud("clouds", clouds[0]).shape[1]
+    points = np.concatenate([as_cloud("clouds", cloud, d) for cloud in clouds])
     margin = 5 * check_positive("width", width)
     low, high = points.min(0) - margin, points.max(0) + margin
     step = (high - low).max() / check_count("cells", cells)
@@ -64,7 +77,7 @@ def axes_around(*clouds, cells=96, width=WIDTH):
 
 
 def _checked(points, axes, weights, width):
-    points = as_array("points", points, 2)
+    points = as_cloud("points", points)
     if isinstance(axes, np.ndarray) and axes.ndim == 1:
         axes = [axes]
     axes = [as_array(f"axes[{k}]", axis, 1) for k, axis in enumerate(axes)]

@@ -13,9 +13,10 @@ from types import SimpleNamespace
 import numpy as np
 
 from ._grid_bounds import Problem, entries_of, matrices_of
-from ._results import Result, finish, outwards, reporter, scaled_back
+from ._results import Result, finish, reporter, scaled_back, squared_back
+from ._session import steady
 from ._spacetime import SpaceTime
-from ._validation import EPS, as_array, as_tolerance, check_count
+from ._validation import EPS, as_array, as_fraction, as_tolerance, check_count, tolerance_of
 from .gauges import gauge_for
 from .measures import unit_scale
 
@@ -26,7 +27,7 @@ UNITS = 32 * EPS  # relative rounding of the units of the answer
 BALANCE_EVERY, BALANCE_UNTIL = 25, 600  # iterations in which the penalty follows the residuals
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class DynamicResult(Result):
     """``Result`` of ``dynamic_transport``, with the curve that proves U and the potential and metrics that prove L.
 
@@ -35,9 +36,9 @@ class DynamicResult(Result):
     the whole motion takes one unit of time. ``metrics`` (n_time, d, d), elements of K, and ``potential``
     (n_time + 1, *shape), at times k / n_time, in units of the gauge of a squared length, satisfy
     d phi/dt + grad phi^T Q^-1 grad phi / 4 <= 0 in every cell, and ``lower_bound`` is the integral of
-    rho1 phi(1) - rho0 phi(0). ``metric`` is the mean of ``metrics``, ``moment`` that of the S_k = int m m^T / rho dx of
-    the intervals. ``upper_bound`` is the mean of gamma(S_k), or gamma(``moment``), which is no larger, for a
-    ``constant_metric``. All this up to rounding, by which the bounds are widened.
+    rho1 phi(1) - rho0 phi(0), all up to rounding, by which the bounds are widened. ``metric`` is the mean of
+    ``metrics``, ``moment`` that of the S_k = int m m^T / rho dx of the intervals. ``upper_bound`` is the mean of
+    gamma(S_k), or gamma(``moment``), which is no larger, for a ``constant_metric``.
 
     ``continuous_lower`` and ``continuous_upper`` have no discretization error, but bound two different squared
     distances: the first is below that of atoms at the cell centres, the second above that of densities constant on each
@@ -64,13 +65,15 @@ class DynamicResult(Result):
         }
 
 
+@steady
 def dynamic_transport(
     rho0, rho1, gauge, *, spacing=None, n_time=16, floor=1e-3, constant_metric=False,
     tol=5e-3, max_iter=3000, strict=True, progress=False, callback=None,
 ):  # fmt: skip
     """W_gamma^2 = min int_0^1 gamma(int m m^T / rho dx) dt over d rho/dt + div m = 0, on a grid, certified.  [Sec. 4]
 
-    rho0, rho1: densities at the cell centres, (nx,) or (nx, ny), nonnegative, of equal mass to 1e-8. ``spacing``: the
+    rho0, rho1: densities at the cell centres, (nx,) or (nx, ny), nonnegative, of equal mass up to rounding (relative
+    1e-8, or 8 times their number of entries times eps in single precision). ``spacing``: the
     sides of a cell, a number or d of them, in the unit of length of the answer (None: square cells, longest side of
     the domain 1). Mass = sum of the entries times the volume of a cell; W^2 is proportional to it, and that of
     ``swref.transport`` is for mass one. No mass crosses the boundary. ``gauge``: a name or a ``swref.Gauge``.
@@ -91,14 +94,14 @@ def dynamic_transport(
     positive solution, plus what an exact correction of the residual may cost. L: the potential scaled, the metrics
     mixed with an interior one, each interval shifted by a bound of its worst violation.
 
-    ``progress=True`` shows a bar; ``callback(lower, upper)`` is called at each check of the bounds.
+    ``max_iter``: most iterations of ADMM. ``progress=True`` shows a bar; ``callback(lower, upper)`` is called at each
+    check of the bounds.
     Raises NotConverged (with ``.result``) when the tolerance is missed, unless ``strict=False``; also after Ctrl-C.
     Raises ValueError for malformed densities or options, GaugeError for a gauge that is not convex.
     """
     rho0, rho1, h, floor = _checked(rho0, rho1, spacing, floor)
-    d, shape = rho0.ndim, rho0.shape
-    gauge, tol = gauge_for(gauge, d), as_tolerance("tol", tol)
-    n_time, max_iter = check_count("n_time", n_time), check_count("max_iter", max_iter)
+    gauge, d, shape = gauge_for(gauge, rho0.ndim), rho0.ndim, rho0.shape
+    n_time, tol, max_iter = check_count("n_time", n_time), as_tolerance("tol", tol), check_count("max_iter", max_iter)
 
     # Longest side 1 and mass 1; the line becomes a plane that is one cell of width 1 wide.
     side = max(n * step for n, step in zip(shape, h, strict=True))
@@ -134,21 +137,19 @@ def dynamic_transport(
             metrics=Q * problem.strength,
             potential=phi.reshape(n_time + 1, *shape) * side * side * problem.strength,
             times=grid.midpoints,
-            continuous_lower=outwards(lower, scale * root, 0.0),
-            continuous_upper=outwards(upper, scale * root, np.inf),
+            continuous_lower=squared_back(lower, scale * root, 0.0),
+            continuous_upper=squared_back(upper, scale * root, np.inf),
             floored=floor * size0 * heights * float(np.prod(h)),
         )
     low, high = min(rho0.min(), rho1.min()), max(rho0.max(), rho1.max())
-    return finish(result, tol, strict, f"that of densities from {low:.3g} to {high:.3g} hides what is left")
+    return finish(result, tol, strict, f"densities from {low:.3g} to {high:.3g} leave no more digits")
 
 
 def _checked(rho0, rho1, spacing, floor):
-    ndim = np.ndim(rho0)
-    if ndim not in (1, 2):
-        raise ValueError(f"rho0: expected shape (nx,) or (nx, ny), got {np.shape(rho0)}")
-    rho0 = as_array("rho0", rho0, ndim)
-    rho1 = as_array("rho1", rho1, ndim, rho0.shape)
-    masses = []
+    given = rho0, rho1
+    rho0 = as_array("rho0", rho0, (1, 2))
+    rho1 = as_array("rho1", rho1, rho0.ndim, rho0.shape)
+    ndim, masses = rho0.ndim, []
     for name, rho in (("rho0", rho0), ("rho1", rho1)):
         if (rho < 0).any():
             raise ValueError(f"{name}: must be nonnegative, got {rho.min():.3g}")
@@ -157,16 +158,16 @@ def _checked(rho0, rho1, spacing, floor):
             raise ValueError(f"{name}: its mass is zero")
         masses.append((scale, unit.sum()))
     (s0, m0), (s1, m1) = masses
-    top = max(s0, s1)
-    if abs(s0 / top * m0 - s1 / top * m1) > 1e-8 * s0 / top * m0:
+    top, rounding = max(s0, s1), max(tolerance_of(rho, rho0.size) for rho in given)
+    if abs(s0 / top * m0 - s1 / top * m1) > rounding * s0 / top * m0:
         raise ValueError(f"rho0, rho1: masses must be equal, got sums {s0 * m0:.10g} and {s1 * m1:.10g}")
-    h = np.full(ndim, 1 / max(rho0.shape)) if spacing is None else as_array("spacing", spacing, np.ndim(spacing))
+    h = np.full(ndim, 1 / max(rho0.shape)) if spacing is None else as_array("spacing", spacing, (0, 1))
     if h.shape not in ((), (ndim,)) or not (h > 0).all():
         raise ValueError(f"spacing: expected a positive number or {ndim} of them, got {spacing!r}")
-    floor = as_array("floor", floor, 0)
-    if not 0 <= floor < 1:
-        raise ValueError(f"floor: expected a fraction in [0, 1), got {floor}")
-    return rho0, rho1, np.broadcast_to(h, (ndim,)), float(floor)
+    floor = as_fraction("floor", floor)
+    if floor == 1:
+        raise ValueError("floor: expected a fraction below one, got 1: nothing would be left to move")
+    return rho0, rho1, np.broadcast_to(h, (ndim,)), floor
 
 
 def _solve(problem, tol, slack, max_iter, report):

@@ -31,7 +31,7 @@ class NotConverged(RuntimeError):
         return type(self), (self.args[0], self.result), vars(self)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Solution:
     """lower <= max_Q min_pi <Q, moment> <= upper, with what attains each."""
 
@@ -163,9 +163,8 @@ class _Master:
             if not self.model.refine(mixture, HULL_ACCURACY * accuracy):
                 break
         else:
-            raise fault(
-                self.gauge, f"after {REFINEMENTS} supports value(S) still exceeds what they say of it", S=mixture
-            )
+            what = f"value(S) exceeds <Q, S> for {REFINEMENTS} supports Q met on the way"
+            raise fault(self.gauge, what, S=mixture)
         self._record(self.weights)
         return smoothed.Q
 

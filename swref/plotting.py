@@ -3,6 +3,8 @@
 Colour means the gauge, on every page; clouds are grey. ``style()`` once per notebook, then plain matplotlib.
 """
 
+from numbers import Real
+
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.collections import LineCollection
@@ -92,7 +94,7 @@ def plot_film(rows, times, half_width=2):
 
 def _as_gauge(gauge):
     """``get_gauge``, where a number means Schatten-p or, below 1, its root-norm continuation."""
-    if isinstance(gauge, (int, float)):
+    if isinstance(gauge, Real):
         return Schatten(gauge) if gauge >= 1 else RootSchatten(gauge)
     return get_gauge(gauge)
 
@@ -168,7 +170,8 @@ def plot_unit_ball(ax, gauge, color=None, label=None, **line):
 
 def plot_exponents(ax, exponents, values, label, **line):
     """values (k,) against Schatten exponents p (k,), spaced by 1/p, one dot in each gauge's colour."""
-    exponents, values = np.asarray(exponents, float), as_array("values", values, 1, np.shape(exponents))
+    exponents = np.asarray(exponents, float)  # infinity is one of them
+    values = as_array("values", values, 1, exponents.shape)
     ax.plot(1 / exponents, values, **{"color": SOURCE, "linewidth": 1, "label": label, **line})
     ax.scatter(1 / exponents, values, c=[gauge_color(p) for p in exponents], zorder=3)
     ax.set_xticks(1 / exponents, ["∞" if np.isinf(p) else f"{p:g}" for p in exponents])

@@ -270,7 +270,7 @@ def test_when_rounding_prevents_the_tolerance_the_error_says_so_and_which_scale_
 
 
 @pytest.mark.parametrize("scale", [1e-160, 1e-155, 1e153])
-def test_bounds_outside_the_range_of_float64_are_rounded_outwards(scale):
+def test_bounds_outside_the_range_of_float64_are_rounded_squared_back(scale):
     x, y = np.array([[0.0, 1.0], [2.0, 2.0]]), np.array([[1.0, 1.0], [0.5, 3.0]])
     value = permuted(scale * x, scale * y)
     result = swref.transport(scale * x, scale * y, "trace")

@@ -301,10 +301,27 @@ def test_gauges_have_readable_names():
     assert repr(get_gauge("schatten", p=2)) == "Schatten(p=2.0)"
     assert repr(get_gauge("muon")) == "Operator()"
     assert repr(0.5 * get_gauge("trace") + get_gauge("kyfan", k=2)) == "Sum(0.5 * Trace(), KyFan(k=2))"
-    assert repr(get_gauge("trace").congruence(np.ones((1, 2)))) == "Trace().congruence(A[1, 2])"
+    assert repr(get_gauge("trace").congruence(np.ones((1, 2)))) == "Trace().congruence([[1.0, 1.0]])"
+    assert repr(get_gauge("block-max", blocks=[[0, 2], [1]])) == "BlockMax(blocks=[[0, 2], [1]], gauge=Operator())"
     assert (
-        repr(get_gauge("block-max", blocks=[[0, 2], [1]])) == "BlockMax(blocks=[2, 1], gauge=[Operator(), Operator()])"
+        repr(get_gauge("block-sum", blocks=[2, 1], scales=[1, 0.5], gauge=["trace", "muon"]))
+        == "BlockSum(blocks=[2, 1], scales=[1.0, 0.5], gauge=[Trace(), Operator()])"
     )
+    assert repr(get_gauge("linear", Q0=np.eye(2))) == "Linear(Q0=[[1.0, 0.0], [0.0, 1.0]])"
+    assert repr(get_gauge("linear", Q0=np.eye(9))).startswith("Linear(Q0=<9 x 9, checksum ")
+
+
+def test_gauges_that_differ_print_differently():
+    """A run stores its gauge as text."""
+    trace, Q = get_gauge("trace"), np.eye(9) + 1e-15 * np.diag([1, *np.zeros(8)])
+    gauges = [trace, 2 * trace, (2 + 1e-15) * trace, (1 / 3) * trace, 0.333333 * trace]
+    gauges += [get_gauge("linear", Q0=M) for M in (np.eye(9), Q, np.eye(2), np.eye(2) * (1 + 1e-15))]
+    gauges += [trace.congruence(M) for M in (np.eye(9), Q, np.eye(2), np.eye(2)[::-1])]
+    blocks = [2, 1], [1, 2], [[0, 2], [1]], [[0, 1], [2]]
+    gauges += [get_gauge("block-max", blocks=b, scales=s) for b in blocks[:3] for s in ([1, 1], [1, 2], [2, 1])]
+    gauges += [get_gauge("block-max", blocks=[2, 1], gauge=g) for g in ("trace", ["trace", "muon"], ["muon", "trace"])]
+    assert len({*map(repr, gauges)}) == len(gauges)
+    assert repr(get_gauge("block-max", blocks=blocks[0])) == repr(get_gauge("block-max", blocks=blocks[3]))  # the same
 
 
 def test_parameters_are_copied_and_protected():

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from strategies import EPS, TwoFunctions, orthogonal, psd, seeds
 
 import swref
-from swref import _certificate, _rounding, gaussians
 from swref import _gaussian_bounds as bounds
+from swref import _rounding, gaussians
 from swref.gaussians import GaussianOracle
 
 TRACE, OPERATOR = swref.get_gauge("trace"), swref.get_gauge("operator")
@@ -188,9 +188,7 @@ def test_the_status_names_the_scale_that_rounding_blurs():
     U = orthogonal(3, 1)
     S = symmetric((U * [1e6, 1.0, 1e-4]) @ U.T)
     other, zero = image(S, 1e-8, rng), np.zeros(3)
-    with pytest.raises(
-        swref.NotConverged, match=r"\(rounding: covariances with standard deviations up to 898 hide"
-    ) as caught:
+    with pytest.raises(swref.NotConverged, match=r"rounding: .* standard deviations up to 898") as caught:
         swref.gaussian_transport(zero, S, zero, other, TRACE)
     result = caught.value.result
     assert result.status == "rounding"
@@ -336,11 +334,11 @@ def test_gauges_are_as_accurate_as_is_assumed(name):
         for spread in (0, 3, 12):
             S = symmetric((U := orthogonal(d, spread)) * 10 ** -rng.uniform(0, spread, d) @ U.T)
             true = value(eigenvalues(exact(S)))
-            assert abs(gauge.value(S) - true) <= _certificate.gauge_rounding(d) * true
-            assert polar(eigenvalues(exact(gauge.support(S)))) <= 1 + 2 * _certificate.gauge_rounding(d)
+            assert abs(gauge.value(S) - true) <= 8 * d * EPS * true
+            assert polar(eigenvalues(exact(gauge.support(S)))) <= 1 + 8 * d * EPS
             oracle = GaussianOracle(np.linalg.cholesky(S + 1e-3 * np.eye(d)), np.eye(d), np.ones(d))
             metric = swref.maxmin.solve(oracle, gauge, tol=1e-8, max_iter=200).metric
-            assert polar(eigenvalues(exact(metric))) <= 1 + 2 * _certificate.gauge_rounding(d)
+            assert polar(eigenvalues(exact(metric))) <= 1 + 8 * d * EPS
 
 
 def test_a_moment_with_errors_relative_to_its_diagonal_has_no_larger_gauge():

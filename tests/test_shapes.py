@@ -63,13 +63,13 @@ def test_the_pairs_have_the_sizes_of_the_paper():
 def test_bad_requests_are_named():
     with pytest.raises(ValueError, match="shape: got 'dog'"):
         shapes.sample("dog", 10)
-    with pytest.raises(ValueError, match="n: got 0"):
+    with pytest.raises(ValueError, match="n: expected a positive integer, got 0"):
         shapes.sample("cat", 0)
     with pytest.raises(ValueError, match="name: got 'cat to dog'"):
         shapes.pair("cat to dog")
-    with pytest.raises(ValueError, match="rounds: got 0"):
+    with pytest.raises(ValueError, match="rounds: expected a positive integer, got 0"):
         shapes.rank_one_heuristic(np.eye(2), np.eye(2), rounds=0)
-    with pytest.raises(ValueError, match="y: expected shape"):
+    with pytest.raises(ValueError, match="y: expected 2 points like x"):
         shapes.rank_one_heuristic(np.eye(2), np.ones((3, 2)))
 
 

@@ -445,6 +445,40 @@ def test_displacement_moves_at_constant_speed():
     assert swref.transport(start, x, OPERATOR, a=masses).distance <= 1e-7
 
 
+@pytest.mark.parametrize("gauge", [TRACE, FROBENIUS, swref.get_gauge("schatten", p=4), TRACE + OPERATOR], ids=repr)
+def test_the_gradient_is_that_of_the_squared_distance(gauge):
+    """Against central differences of W^2 in random directions; a common translation changes nothing."""
+    (x, y), rng = clouds(12, 9, 3), np.random.default_rng(5)
+    a, b = weights(12, 1), weights(9, 2)
+
+    def W2(t, u, v):
+        return swref.transport(x + t * u, y + t * v, gauge, a, b, tol=1e-11, strict=False).upper_bound
+
+    by_x, by_y = swref.transport(x, y, gauge, a, b, tol=1e-11, strict=False).gradient()
+    assert by_x.shape == x.shape
+    assert by_y.shape == y.shape
+    np.testing.assert_allclose(by_x.sum(0), -by_y.sum(0), rtol=0, atol=1e-12)
+    for _ in range(3):
+        u, v, h = rng.standard_normal(x.shape), rng.standard_normal(y.shape), 1e-5
+        slope = (W2(h, u, v) - W2(-h, u, v)) / (2 * h)
+        assert np.vdot(by_x, u) + np.vdot(by_y, v) == pytest.approx(slope, rel=1e-5)
+
+
+def test_the_gradient_ignores_points_of_zero_weight_and_scales():
+    x, y = clouds(6, 5, 2)
+    a = np.array([0.0, 0.1, 0.2, 0.3, 0.2, 0.2])
+    by_x, _ = swref.transport(x, y, FROBENIUS, a).gradient()
+    assert (by_x[0] == 0).all()
+    far_x, _ = swref.transport(2.0**400 * x, 2.0**400 * y, FROBENIUS, a).gradient()
+    np.testing.assert_allclose(far_x, 2.0**400 * by_x, rtol=1e-12)
+
+
+def test_the_plan_is_a_sparse_array_whose_product_with_costs_is_entrywise():
+    x, y = clouds(20, 20, 2)
+    result = swref.transport(x, y, TRACE)
+    assert (result.plan * cdist(x, y, "sqeuclidean")).sum() == pytest.approx(result.upper_bound, rel=1e-12)
+
+
 def test_progress_and_callback_show_every_oracle_call(capsys):
     x, y = clouds(20, 20, 2)
     seen = []

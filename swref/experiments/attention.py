@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .._validation import as_array, check_count
 from ..energies import Attention
 from ..flows import flow
 from ..gauges import get_gauge
@@ -44,6 +45,9 @@ def problem(regime, seed=0, *, heads=200, sequences=32, tokens=16, token_dim=4, 
     """
     if regime not in REGIMES:
         raise ValueError(f"regime: got {regime!r}, wants one of {list(REGIMES)}")
+    sizes = {"heads": heads, "sequences": sequences, "tokens": tokens, "token_dim": token_dim, "teachers": teachers}
+    for name, size in {**sizes, "head_dim": head_dim}.items():
+        check_count(name, size)
     d = 4 * head_dim * token_dim
     shapes = (sequences, tokens, token_dim), (teachers, d), (heads, d)
     z, teacher, start = (np.random.default_rng([seed, k]).standard_normal(shapes[k]) for k in range(3))
@@ -138,7 +142,7 @@ class Descents:
 
 def descents(setting, p, count, steps=None):
     """``count`` explicit steps on the clock of p, for each length in ``steps`` (None: STEPS[p])."""
-    steps = STEPS[p] if steps is None else np.asarray(steps, dtype=float)
+    steps, count = STEPS[p] if steps is None else as_array("steps", steps, 1), check_count("count", count)
     energy, seconds = np.full((len(steps), count + 1), np.inf), []
     for step, row in zip(steps, energy, strict=True):
         x = setting.start

@@ -6,6 +6,7 @@ turned by 60 degrees about 0.
 
 import numpy as np
 
+from .._validation import as_array, as_fraction, check_count, check_positive
 from ..clouds import transport
 from ..grids import dynamic_transport
 
@@ -14,7 +15,7 @@ SIDE = 3.0
 
 def centers(n):
     """The centres (n, n, 2) of the cells; the first index counts along the first coordinate."""
-    x = ((np.arange(n) + 0.5) / n - 0.5) * SIDE
+    x = ((np.arange(check_count("n", n)) + 0.5) / n - 0.5) * SIDE
     return np.stack(np.meshgrid(x, x, indexing="ij"), -1)
 
 
@@ -23,6 +24,8 @@ def poured(n, *places, width=0.2, floor=1e-3):
 
     The share ``floor`` of the mass is spread evenly. Values at cell centres, scaled to mass one on the square.
     """
+    places = [as_array("places", place, 1, (2,)) for place in places]
+    width, floor = check_positive("width", width), as_fraction("floor", floor)
     gap = centers(n) - np.reshape(places, (-1, 1, 1, 2))
     rho = np.exp(-(gap**2).sum(-1) / (2 * width**2)).sum(0)
     rho = (1 - floor) * rho / rho.sum() + floor / n**2

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .._validation import as_array, as_weights, check_positive
+from .._validation import as_array, as_cloud, as_weights, check_count, check_positive
 from ..energies import TwoLayerNet
 from ..flows import flow
-from ..gauges import get_gauge
+from ..gauges import gauge_for, get_gauge
 from ..lmo import dual_norm, measure_lmo, tangent_norm
 
 ANGLES = (0.38, 2.42, 4.63)  # of the teacher's unit vectors v, in radians
@@ -36,7 +36,7 @@ def problem(n=NEURONS, size=INPUTS, seed=SEED, activation="relu"):
 
     The variance is per coordinate. Network and teacher are means over their neurons, not sums.
     """
-    rng = np.random.default_rng(seed)
+    n, size, rng = check_count("n", n), check_count("size", size), np.random.default_rng(seed)
     teacher = np.column_stack([SIGNS, np.cos(ANGLES), np.sin(ANGLES)])
     inputs = rng.standard_normal((size, 2))
     start = teacher.mean(0) + np.sqrt(0.5) * teacher.std(0) * rng.standard_normal((n, 3))
@@ -71,11 +71,12 @@ def clipped_flow(problem, gauge, *, horizon=None, steps=STEPS, cap=CAP, bound=BO
     norm for 1920 neurons; for n it is scaled by sqrt(n / 1920), the same root mean square per neuron. ``bound`` clamps
     the coordinates.
     """
-    gauge, x = get_gauge(gauge), problem.start.copy()
+    x, steps, n_snapshots = problem.start.copy(), check_count("steps", steps), check_count("n_snapshots", n_snapshots)
+    gauge = gauge_for(gauge, x.shape[1])
     if horizon is None:
         horizon = HORIZONS[1 if getattr(gauge, "p", None) == 1 else np.inf]
     nominal = check_positive("horizon", horizon) / steps
-    longest = check_positive("cap", cap) / np.sqrt(NEURONS)
+    longest, bound = check_positive("cap", cap) / np.sqrt(NEURONS), check_positive("bound", bound)
     marks = np.unique(np.linspace(0, steps, n_snapshots).round().astype(int))
     rows, positions, time, length = [], [], 0.0, 0.0
     for k in range(steps + 1):
@@ -130,13 +131,13 @@ def reached(result, energy, axis="times"):
 
 def reduced(x):
     """|u| v, (..., 2), for neurons x (..., 3): a ReLU neuron acts through it and the sign of u only."""
-    x = as_array("x", x, np.ndim(x))
+    x = as_array("x", x, (1, 2, 3))
     return np.abs(x[..., :1]) * x[..., 1:]
 
 
 def alignment(x, weights=None, *, width=0.2):
     """The share of sum_i w_i |u_i| |v_i| within ``width`` radians of a teacher whose output has the sign of u_i."""
-    x = as_array("x", x, 2)
+    x, width = as_cloud("x", x, 3), check_positive("width", width)
     mass = as_weights("weights", weights, len(x)) * np.linalg.norm(reduced(x), axis=1)
     apart = _turn(np.arctan2(x[:, 2], x[:, 1])[:, None] - ANGLES)
     near = (np.abs(apart) <= width) & (np.sign(x[:, :1]) == SIGNS)
@@ -148,7 +149,7 @@ def angular_density(x, weights=None, *, bandwidth=0.1, size=360):
 
     A Gaussian kernel on the circle; the density integrates to one over [0, 2 pi).
     """
-    x = as_array("x", x, 2)
+    x, size = as_cloud("x", x, 3), check_count("size", size)
     weights, bandwidth = as_weights("weights", weights, len(x)), check_positive("bandwidth", bandwidth)
     mass = weights * np.linalg.norm(reduced(x), axis=1)
     angles = np.arange(size) * 2 * np.pi / size

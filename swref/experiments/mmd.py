@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .._validation import check_count
 from ..energies import MMD
 from ..flows import FlowResult, flow
 from ..gauges import Gauge, get_gauge
@@ -29,8 +30,7 @@ def clouds(particles=PARTICLES, seed=SEED, dimension=2):
     In dimension 3 the planar clouds get a third coordinate in which there is little to do: a flat source, a thicker
     target. Only there is a Ky Fan gauge neither the trace nor the operator gauge.
     """
-    if not (isinstance(particles, (int, np.integer)) and particles >= 1):
-        raise ValueError(f"particles: expected a positive integer, got {particles!r}")
+    particles = check_count("particles", particles)
     if dimension not in (2, 3):
         raise ValueError(f"dimension: expected 2 or 3, got {dimension!r}")
     z = np.random.default_rng([seed, 0]).standard_normal((particles, 2))

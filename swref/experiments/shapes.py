@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial import cKDTree
 
-from .._validation import as_array
+from .._validation import as_array, as_clouds, check_count, check_positive
 from ..clouds import TransportResult, transport
 
 SHIFT = (4.2, 0.0)  # the paper's displacement of the target
@@ -110,8 +110,7 @@ def sample(shape, n, seed=0, radius=1.0):
     """
     if shape not in SHAPES:
         raise ValueError(f"shape: got {shape!r}, wants one of {list(SHAPES)}")
-    if n < 1:
-        raise ValueError(f"n: got {n}, wants at least 1")
+    n, radius = check_count("n", n), check_positive("radius", radius)
     rho = 1.324717957244746  # rho^3 = rho + 1: multiples of (1/rho, 1/rho^2) fill the unit square evenly
     steps = np.arange(1, 100 * n + 1)[:, None] / [rho, rho**2]
     fine = 2.2 * ((np.random.default_rng(seed).random(2) + steps) % 1) - 1.1
@@ -156,10 +155,10 @@ def rank_one_heuristic(x, y, rounds=40):
     when the matching repeats, or after ``rounds``, and keeps the best one met. It sees permutations only and
     gives no lower bound. x, y: (n, d), equal weights.  [Figures 1 and 7]
     """
-    x = as_array("x", x, 2)
-    y = as_array("y", y, 2, x.shape)
-    if rounds < 1:
-        raise ValueError(f"rounds: got {rounds}, wants at least 1")
+    x, y = as_clouds(x, y)
+    if len(x) != len(y):
+        raise ValueError(f"y: expected {len(x)} points like x, got shape {y.shape}")
+    rounds = check_count("rounds", rounds)
     u, found, settled = np.eye(x.shape[1])[0], [], False
     while len(found) < rounds and not settled:
         permutation = np.empty(len(x), int)

@@ -26,7 +26,11 @@ class _Blocks(Gauge):
             raise ValueError(f"scales: must be positive, got {self.scales.min():.3g}")
 
     def __repr__(self):
-        return f"{type(self).__name__}(blocks={[len(b) for b in self.blocks]}, gauge={self.inner})"
+        in_order = np.array_equal(np.concatenate(self.blocks), np.arange(self.dimension))
+        blocks = [len(b) if in_order else b.tolist() for b in self.blocks]
+        scales = "" if (self.scales == 1).all() else f", scales={self.scales.tolist()}"
+        inner = self.inner[0] if len({*map(repr, self.inner)}) == 1 else self.inner
+        return f"{type(self).__name__}(blocks={blocks}{scales}, gauge={inner})"
 
     @classmethod
     def example(cls, d):

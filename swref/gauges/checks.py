@@ -18,9 +18,9 @@ def check_gauge(gauge, d=3, seed=0):
 
     ``gauge`` is an instance, or a registered name, which stands for ``gauge_class(name).example(d)``. A gauge with a
     fixed ``dimension`` is tried there, whatever d is. Axioms, each to 1e-8 relative: ``value`` is finite, the same when
-    asked twice, zero at zero, positive off zero, 1-homogeneous, convex and monotone; ``support`` is finite, symmetric and PSD, attains the value
-    and is feasible; neither changes its argument. ``polar``, ``project`` and ``measure_multiplier`` must agree with
-    these two, if the gauge brings its own.
+    asked twice, zero at zero, positive off zero, 1-homogeneous, convex and monotone; ``support`` is finite, symmetric
+    and PSD, attains the value and is feasible; neither changes its argument. ``polar``, ``project`` and
+    ``measure_multiplier`` must agree with these two, if the gauge brings its own.
 
     Raises GaugeError with the name of the first broken axiom and the matrices that break it. Passing is evidence, not
     proof; another ``seed`` tries other matrices.
@@ -127,7 +127,7 @@ def _finite(probe):
 
 def _repeatable(probe):
     for S in probe.matrices:
-        first, second = probe.value(S), probe._checked_value(S)
+        first, second = probe._checked_value(S), probe._checked_value(S)
         if abs(first - second) > TOLERANCE * max(first, second):
             _fail("repeatable", f"value(S) = {first:.10g}, and asked again {second:.10g}", S=S)
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .._validation import as_array, as_psd, check_positive, symmetrize
+from .._validation import as_array, as_psd, check_positive, symmetrize, written
 from .base import Gauge, Smoothed
 from .newton import curvature_gram, soft_max
 
@@ -61,7 +61,8 @@ class Multiple(Gauge):
         self.dimension, self.convex = gauge.dimension, gauge.convex
 
     def __repr__(self):
-        return f"{self.factor:g} * {self.gauge!r}"
+        short = f"{self.factor:g}"
+        return f"{short if float(short) == self.factor else self.factor} * {self.gauge!r}"
 
     def value(self, S):
         return self.factor * self.gauge.value(S)
@@ -110,7 +111,7 @@ class Congruence(Gauge):
         self.gauge = gauge
 
     def __repr__(self):
-        return f"{self.gauge!r}.congruence(A{list(self.A.shape)})"
+        return f"{self.gauge!r}.congruence({written(self.A)})"
 
     def value(self, S):
         return self.gauge.value(self._seen(S))

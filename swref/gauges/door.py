@@ -71,8 +71,7 @@ def _matrix(gauge, name, X, answer):
     """A copy of the answer, finite, of the shape of X, its symmetric part when that is all but rounding."""
     if type(answer) is np.ndarray and answer.dtype == float and answer.shape == X.shape:
         Q = answer.copy()
-        flat = Q.ravel()
-        if flat @ flat < np.inf and (Q == Q.T).all():
+        if ((Q == Q.T) & np.isfinite(Q)).all():
             return Q
     try:
         return as_symmetric(name, answer, len(X))
@@ -119,14 +118,13 @@ def attained(gauge, S, value=None):
     """
     value = gauge.value(S) if value is None else value
     Q = gauge.support(S)
-    size, length = np.abs(Q).max(), np.linalg.norm(S)
-    if value <= 0 and length > np.sqrt(np.finfo(float).tiny):
+    if value <= 0 and np.abs(S).max() > np.sqrt(np.finfo(float).tiny):
         raise fault(gauge, f"value(S) = {value:.6g} although S != 0", S=S)
     pairing = np.vdot(Q, S)
-    if abs(pairing - value) > ATTAINED * value + len(S) * EPS * np.linalg.norm(Q) * length:
+    if not abs(pairing - value) <= ATTAINED * value + _rounding(Q, S):
         raise fault(gauge, f"<support(S), S> = {pairing:.10g} but value(S) = {value:.10g}", S=S, Q=Q)
     low = np.linalg.eigvalsh(Q)[0]
-    if low < -ATTAINED * size:
+    if low < -ATTAINED * np.abs(Q).max():
         raise fault(gauge, f"support(S) = Q has the eigenvalue {low:.6g}; K lies in the PSD cone", S=S, Q=Q)
     return Q, value
 
@@ -135,7 +133,11 @@ def check_feasible(gauge, atoms, S, value):
     """GaugeError if one of the atoms (k, d, d), supports met earlier, has <Q, S> > value(S)."""
     pairings = np.tensordot(atoms, S)
     k = int(np.argmax(pairings))
-    rounding = len(S) * EPS * np.linalg.norm(atoms[k]) * np.linalg.norm(S)
-    if pairings[k] > (1 + ATTAINED) * value + rounding:
+    if pairings[k] > (1 + ATTAINED) * value + _rounding(atoms[k], S):
         what = f"a support Q lies outside K: <Q, S> = {pairings[k]:.10g} > value(S) = {value:.10g}"
         raise fault(gauge, what, S=S, Q=atoms[k])
+
+
+def _rounding(Q, S):
+    """What rounding may do to <Q, S>, a sum of d^2 terms."""
+    return S.size * EPS * np.abs(Q).max() * np.abs(S).max()

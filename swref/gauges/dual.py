@@ -5,8 +5,6 @@ log barrier solves that small problem; its dual matrix S proposes the next atom;
 is the certificate. The barrier follows the gap down: exact solutions sit at corners, where cuts are shallow.
 """
 
-from contextlib import suppress
-
 import numpy as np
 
 from .._validation import symmetrize
@@ -78,29 +76,38 @@ def descent_factor(gauge, R):
     atoms = _cover(gauge, R, [attained(gauge, S)[0] for S in (symmetrize(R @ R.T), *(np.outer(u, u) for u in U.T))])
     search = _Search(gauge, target=1e-12, looseness=0.3, start=symmetrize(R @ R.T))
     q, unit = np.full(len(atoms), 1 / len(atoms)), None
-    with suppress(np.linalg.LinAlgError):  # by rounding it is over, and with a broken gauge anything may happen
-        while search.active:
-            W = _range(atoms)
-            T, X = W.T @ np.array(atoms) @ W, W.T @ R
-            unit = unit or _inverse_trace(T, X, 1.0)(q)[0]
-            mu = search.barrier(len(q))
-            q, _ = barrier_newton(_inverse_trace(T, X, unit), q, mu, simplex=True)
-            Y = W @ np.linalg.solve(np.tensordot(q, T, 1), X)
-            # For most gauges velocities stay in range(R). Where B nearly vanishes outside it, Y leaves it by rounding
-            # errors that grow from call to call; the second candidate does not.
-            candidates = [Y] if U.shape[1] == len(U) else [Y, U @ (U.T @ Y)]
-            velocities = [symmetrize(Z @ Z.T) for Z in candidates]
-            unit, pairings = np.vdot(R, Y), [np.vdot(R, Z) for Z in candidates]
-            supports, values = zip(*(attained(gauge, V) for V in velocities), strict=True)
-            gaps = [1 - p**2 / (unit * v) for p, v in zip(pairings, values, strict=True)]
-            k = int(np.argmin(gaps))
-            search.check(gaps[k], atoms, velocities[k], values[k])
-            search.report(gaps[k], candidates[k] * (pairings[k] / values[k]), velocities[k])
-            atoms, q = _prune(atoms, q, T, R, search.gap)
-            atoms += supports
-            share = min(0.05, np.sqrt(search.gap))
-            q = np.append((1 - share) * q, np.full(len(velocities), share / len(velocities)))
+    while search.active:
+        try:
+            Y, T, q = _least_inverse(R, atoms, q, unit, search)
+        except np.linalg.LinAlgError:  # by rounding it is over, and with a broken gauge anything may happen
+            break
+        # For most gauges velocities stay in range(R). Where B nearly vanishes outside it, Y leaves it by rounding
+        # errors that grow from call to call; the second candidate does not.
+        candidates = [Y] if U.shape[1] == len(U) else [Y, U @ (U.T @ Y)]
+        velocities = [symmetrize(Z @ Z.T) for Z in candidates]
+        unit, pairings = np.vdot(R, Y), [np.vdot(R, Z) for Z in candidates]
+        supports, values = zip(*(attained(gauge, V) for V in velocities), strict=True)
+        gaps = [1 - p**2 / (unit * v) for p, v in zip(pairings, values, strict=True)]
+        k = int(np.argmin(gaps))
+        search.check(gaps[k], atoms, velocities[k], values[k])
+        search.report(gaps[k], candidates[k] * (pairings[k] / values[k]), velocities[k])
+        atoms, q = _prune(atoms, q, T, R, search.gap)
+        atoms += supports
+        share = min(0.05, np.sqrt(search.gap))
+        q = np.append((1 - share) * q, np.full(len(velocities), share / len(velocities)))
     return search.result() * scale
+
+
+def _least_inverse(R, atoms, q, unit, search):
+    """(B^{-1} R, the atoms on their range, q) for the B = sum_j q_j Q_j with the least tr(R^T B^{-1} R).
+
+    In units of ``unit``, a value met before, or None; to the accuracy of the barrier of ``search``.
+    """
+    W = _range(atoms)
+    T, X = W.T @ np.array(atoms) @ W, W.T @ R
+    unit = unit or _inverse_trace(T, X, 1.0)(q)[0]
+    q, _ = barrier_newton(_inverse_trace(T, X, unit), q, search.barrier(len(q)), simplex=True)
+    return W @ np.linalg.solve(np.tensordot(q, T, 1), X), T, q
 
 
 def _prune(atoms, q, T, R, gap):
@@ -109,7 +116,10 @@ def _prune(atoms, q, T, R, gap):
     The leverage q_j tr(B^{-1} Q_j) compares an atom to B in its own directions: where B is small, the atoms that matter
     have small weights. Weights that vanish serve only directions that R does not have, where B cannot be inverted.
     """
-    leverage = q * np.tensordot(T, np.linalg.inv(np.tensordot(q, T, 1)), 2)
+    try:
+        leverage = q * np.tensordot(T, np.linalg.inv(np.tensordot(q, T, 1)), 2)
+    except np.linalg.LinAlgError:
+        return atoms, q
     order = np.argsort(leverage)
     useful = np.empty(len(q), dtype=bool)
     useful[order] = np.cumsum(leverage[order]) > 0.1 * gap
@@ -235,15 +245,17 @@ def _maximize(gauge, h, d, target):
     first, size = attained(gauge, np.eye(d))
     S, t, atoms = np.eye(d) / size, 1.0, _cover(gauge, np.eye(d), [first])
     search = _Search(gauge, target, looseness=0.6, start=S)
-    with suppress(np.linalg.LinAlgError):  # as in ``descent_factor``
-        while search.active:
-            mu, Q = search.barrier(len(atoms) + d), np.array(atoms).reshape(len(atoms), -1)
+    while search.active:
+        mu, Q = search.barrier(len(atoms) + d), np.array(atoms).reshape(len(atoms), -1)
+        try:
             S, t = _central(h, Q, S, max(t, (Q @ S.ravel()).max()) + mu, mu)
-            atom, value = attained(gauge, S)
-            gap = value - t + (len(atoms) + d) * mu
-            search.check(gap, atoms, S, value)
-            search.report(gap, S, S)
-            atoms.append(atom)
+        except np.linalg.LinAlgError:  # as in ``descent_factor``
+            break
+        atom, value = attained(gauge, S)
+        gap = value - t + (len(atoms) + d) * mu
+        search.check(gap, atoms, S, value)
+        search.report(gap, S, S)
+        atoms.append(atom)
     return search.result()
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.linalg import eigh
 from scipy.optimize import brentq
 
-from .._validation import as_psd, as_symmetric, psd_eigh
+from .._validation import as_psd, as_symmetric, psd_eigh, written
 from .base import Gauge, Smoothed, SmoothedPhi, SpectralGauge
 from .registry import register_gauge
 from .schatten import _project_capped
@@ -103,7 +103,7 @@ class Linear(Gauge):
             raise ValueError(f"Q0: must be positive definite, got eigenvalues from {lam[0]:.3g} to {lam[-1]:.3g}")
 
     def __repr__(self):
-        return f"Linear(d={self.dimension})"
+        return f"Linear(Q0={written(self.Q0)})"
 
     @classmethod
     def example(cls, d):

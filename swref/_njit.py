@@ -1,0 +1,19 @@
+"""Numba's ``njit`` for all kernels: cached on disk, or compiled anew in every process where no cache can be written."""
+
+import numba
+
+
+def njit(**options):
+    """``numba.njit(**options)``, without ``cache=True`` where that is impossible.
+
+    The cache is beside the package, or else in the user's cache directory (or in NUMBA_CACHE_DIR). In a read-only
+    installation without a home directory, as in containers, there is neither, and Numba raises RuntimeError.
+    """
+
+    def compiled(function):
+        try:
+            return numba.njit(**options)(function)
+        except RuntimeError:
+            return numba.njit(**options | {"cache": False})(function)
+
+    return compiled
