@@ -278,6 +278,25 @@ def test_nothing_is_assumed_of_lapack(noise, apart, seed):
     assert squared(mp.matrix(3, 1), exact(S), exact(F) * exact(F).T, mp.eye(3)) <= square(exact(delta))
 
 
+@settings(max_examples=60)
+@given(st.sampled_from([0.0, 1e-3, 0.03]), st.sampled_from([0.0, 0.1]), seeds)
+def test_the_dual_bound_holds_for_any_coupling_and_any_map(angle, noise, seed):
+    """An orthogonal coupling that is not the best costs more; what the map N says of it brings the bound below W."""
+    rng = np.random.default_rng(seed)
+    G0, G1 = np.eye(3) + 0.3 * rng.standard_normal((2, 3, 3))
+    U, s, Vt = np.linalg.svd(G1.T @ G0)
+    c, h = np.cos(angle), np.sin(angle)
+    U = U @ np.array([[c, -h, 0], [h, c, 0], [0, 0, 1]])
+    s = s * (1 + noise * rng.uniform(-1, 1, 3))
+    turned = tuple(bounds._orthogonality(one) for one in (Vt.T, U))
+    found = bounds._dual_bound(G0, G1, U, s, Vt, (np.linalg.norm(G0), np.linalg.norm(G1)), turned)
+    S0, S1 = (exact(G) * exact(G).T for G in (G0, G1))
+    value = mp.sqrt(squared(mp.matrix(3, 1), S0, S1, mp.eye(3)))
+    assert found <= value
+    if angle == noise == 0:
+        assert found >= value * (1 - 1e-12)
+
+
 def test_a_metric_outside_its_set_is_divided_by_its_polar():
     rng = np.random.default_rng(3)
     F0, F1 = rng.standard_normal((2, 3, 3))
