@@ -484,8 +484,8 @@ def test_bad_input_is_named():
     other = np.eye(4) * 4
     bad = [
         ((rho, np.ones((4, 5)), TRACE), {}, "rho1: expected shape"),
-        ((np.ones((2, 2, 2)), rho, TRACE), {}, "rho0: expected shape"),
-        ((np.array(1.0), rho, TRACE), {}, "rho0: expected shape"),
+        ((np.ones((2, 2, 2)), rho, TRACE), {}, "rho0: expected 1 or 2 axes"),
+        ((np.array(1.0), rho, TRACE), {}, "rho0: expected 1 or 2 axes"),
         ((rho, -other, TRACE), {}, "rho1: must be nonnegative, got -4"),
         ((rho * np.nan, other, TRACE), {}, "rho0: must be finite"),
         ((rho, other * 2, TRACE), {}, "masses must be equal, got sums 16 and 32"),
