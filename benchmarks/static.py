@@ -207,6 +207,7 @@ def section_high():
         )
 
 
+PATIENCE = 60  # seconds for all cases with one setting
 THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 THREADED = """
 import sys, time, numpy as np, swref
@@ -218,10 +219,10 @@ x, y = rng.standard_normal((60, 20)), rng.standard_normal((60, 20)) @ rng.standa
 x, y = x - x.mean(0), y - y.mean(0)
 G, small, S = rng.standard_normal((500, 100)), rng.standard_normal((10, 3)), np.cov(rng.standard_normal((60, 50)).T)
 cases = {
+    "lmo, 10 x 3, operator": (2000, lambda: swref.lmo(small, "operator")),
+    "lmo, 500 x 100, operator": (20, lambda: swref.lmo(G, "operator")),
     "transport, n = 60, d = 20, operator": (1, lambda: swref.transport(x, y, "operator", tol=1e-4)),
     "Gaussians, d = 50, operator": (1, lambda: swref.gaussian_transport(S[0], S, S[1], S @ S, "operator", tol=1e-3)),
-    "lmo, 500 x 100, operator": (20, lambda: swref.lmo(G, "operator")),
-    "lmo, 10 x 3, operator": (2000, lambda: swref.lmo(small, "operator")),
 }
 for name, (repeats, call) in cases.items():
     call()
@@ -234,18 +235,19 @@ for name, (repeats, call) in cases.items():
 
 def section_threads():
     print("wall seconds: default threads of BLAS, one thread for the whole process, default without our context")
-    rows = {}
+    columns = []
     for one, argument in ((False, "ours"), (True, "ours"), (False, "unpinned")):
         limits = dict.fromkeys(THREAD_LIMITS, "1") if one else {}
         environment = {name: value for name, value in os.environ.items() if name not in THREAD_LIMITS} | limits
-        run = subprocess.run(
-            [sys.executable, "-c", THREADED, argument], env=environment, capture_output=True, text=True, check=True
-        )
-        for line in run.stdout.splitlines():
-            name, seconds = line.split("; ")
-            rows.setdefault(name, []).append(float(seconds))
-    for name, seconds in rows.items():
-        print(f"  {name:36}" + "".join(f"{value:12.3g}" for value in seconds))
+        command = [sys.executable, "-u", "-c", THREADED, argument]
+        try:
+            text = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE).stdout
+        except subprocess.TimeoutExpired as late:  # threads that wait for each other on a busy machine
+            text = (late.stdout or b"").decode()
+        columns.append(dict(line.split("; ") for line in text.splitlines()))
+    for name in columns[0]:
+        seconds = (f"{float(column[name]):.3g}" if name in column else f"> {PATIENCE}" for column in columns)
+        print(f"  {name:36}" + "".join(f"{text:>12}" for text in seconds))
 
 
 def section_import():

@@ -3,6 +3,7 @@
 import abc
 import inspect
 import pickle
+import re
 import signal
 import subprocess
 import sys
@@ -367,6 +368,61 @@ def test_gauges_that_check_gauge_refuses_never_hang(author, name):
         assert "\nS =\n" in str(found)
     elif not isinstance(found, swref.NotConverged):
         assert np.isfinite(found).all()
+
+
+class Tilted(Good):
+    """Supports that attain the value everywhere, with a trace at most one, but are not PSD."""
+
+    def support(self, S):
+        lam, U = np.linalg.eigh(S)
+        return (1 + lam[0] / lam[-1]) * np.outer(U[:, -1], U[:, -1]) - np.outer(U[:, 0], U[:, 0])
+
+
+class Outside(Good):
+    """Supports that attain the value everywhere and are PSD, but have a trace above one."""
+
+    def support(self, S):
+        lam, U = np.linalg.eigh(S)
+        return (1 - 0.9 * lam[0] / lam[-1]) * np.outer(U[:, -1], U[:, -1]) + 0.9 * np.outer(U[:, 0], U[:, 0])
+
+
+class ShortInside(Good):
+    """Right at rank-one matrices and multiples of the identity, where every search begins, and short elsewhere."""
+
+    def support(self, S):
+        lam = np.linalg.eigvalsh(S)
+        begins = lam[-2] <= 1e-9 * lam[-1] or lam[0] >= (1 - 1e-9) * lam[-1]
+        return super().support(S) * (1 if begins else 0.9)
+
+
+class Flat(Gauge):
+    """Linear, with a factor so small that rounding hides it."""
+
+    Q = np.diag([1.0, 1.0, 1e-17])
+
+    def value(self, S):
+        return (self.Q * S).sum()
+
+    def support(self, S):
+        return self.Q
+
+
+@pytest.mark.parametrize(
+    "author, calls, message",
+    [
+        (Tilted, ("transport", "lmo", "polar", "project"), "has the eigenvalue -1"),
+        (Outside, ("transport", "gaussian_transport", "moment_lower_bound"), "a support Q lies outside K: <Q, S> = "),
+        (Outside, ("lmo", "dual_norm", "project"), "a support Q lies outside K"),
+        (ShortInside, ("transport", "gaussian_transport", "lmo", "polar"), r"<support\(S\), S> = .* but value"),
+        (Flat, ("lmo", "polar"), r"value\(S\) is too small: support\(S\) = Q hardly sees S"),
+    ],
+)
+def test_each_fault_is_named_even_if_it_is_the_only_one(author, calls, message):
+    for name in calls:
+        found = outcome(lambda name=name: CALLS[name](author()), GaugeError)
+        assert isinstance(found, GaugeError)
+        assert re.search(message, str(found))
+        assert "\nS =\n" in str(found)
 
 
 def test_check_gauge_names_a_value_that_changes():

@@ -1,6 +1,7 @@
 """Results in other people's programs: compared, hashed, pickled, sent between processes, written to disk."""
 
 import copy
+import os
 import pickle
 import subprocess
 import sys
@@ -135,6 +136,16 @@ def test_a_save_that_is_interrupted_leaves_the_old_file(tmp_path, monkeypatch):
         result.save(path)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_save_replaces_the_file_in_one_step(tmp_path):
+    """Whoever has the old file open, as a hard link has, goes on reading the old one."""
+    result, path, old = RESULTS["flow"](), tmp_path / "run.npz", tmp_path / "old.npz"
+    result.save(path)
+    os.link(path, old)
+    RESULTS["flow"](weights=np.arange(1, 10) / 45).save(path)
+    np.testing.assert_array_equal(FlowResult.load(old).weights, result.weights)
+    assert (FlowResult.load(path).weights != result.weights).any()
 
 
 def test_a_file_that_is_not_there_is_named_as_it_would_be_saved(tmp_path):

@@ -3,6 +3,7 @@
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -137,6 +138,7 @@ def test_a_fork_while_another_thread_enters_does_not_lock_the_child():
     with ONE_THREAD._lock:  # as if that other thread held it
         child = os.fork()
         if child == 0:
+            signal.alarm(5)  # which ends it, if the lock does not open
             with ONE_THREAD:
                 os._exit(7)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
