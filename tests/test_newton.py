@@ -92,3 +92,18 @@ def test_a_tiny_entry_grows_in_a_few_steps(simplex):
     x, _ = barrier_newton(f, np.array([1e-6, 1 - 1e-6 if simplex else 0.5]), mu, simplex=simplex, decrement=1e-8)
     np.testing.assert_allclose(x, 0.5, rtol=1e-3)
     assert steps <= 12
+
+
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+@pytest.mark.parametrize("hessian", [[[1, np.inf], [np.inf, 1]], [[1, 1e20], [1e20, 1]]])
+def test_a_hessian_that_no_ridge_can_mend_is_an_error_and_no_endless_loop(hessian):
+    def f(x):
+        return -x.sum(), lambda: (-np.ones(2), np.array(hessian, dtype=float))
+
+    with pytest.raises(np.linalg.LinAlgError, match="not finite, or not that of a convex function"):
+        barrier_newton(f, np.ones(2), 1e-3)
+
+
+def test_a_start_outside_the_domain_is_an_error():
+    with pytest.raises(np.linalg.LinAlgError, match="outside the domain"):
+        barrier_newton(lambda x: (np.inf, None), np.ones(2), 1e-3)
