@@ -20,12 +20,13 @@ import numpy as np
 
 from ._rounding import gauge_error, gauge_upper, metric_size
 from ._validation import EPS
+from .gauges import GaugeError
 
 TINY = 2.0**-1000  # where squares underflow, in the unit of the largest displacement
 
 
-class CrossedBounds(AssertionError):
-    """A lower bound above the upper one: an error in this package, or a gauge that is none. Never hidden."""
+class CrossedBounds(GaugeError):
+    """A lower bound above the upper one: the gauge breaks an axiom, or this package has an error. Never hidden."""
 
 
 def metric_factor(Q):

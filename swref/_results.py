@@ -74,7 +74,10 @@ def scaled_back(solution, scale, *, moment, metric, lower, upper, status):
     ``lower`` <= ``upper`` are certified and stay so: what the range of float64 rounds is rounded outwards.
     """
     if lower > upper:
-        raise CrossedBounds(f"lower bound {lower!r} above upper bound {upper!r}: an error in swref, or no gauge")
+        raise CrossedBounds(
+            f"lower bound {float(lower)!r} above upper bound {float(upper)!r}: the gauge breaks an axiom (does "
+            "swref.check_gauge accept it?), or swref has an error"
+        )
     with np.errstate(over="ignore", under="ignore"):
         return {
             "distance": float(np.sqrt(upper)) * scale,

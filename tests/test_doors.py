@@ -205,6 +205,8 @@ def test_one_door_for_gauges(function):
 
 
 TOLERANCES = {
+    ("transport", "tol"): lambda v: swref.transport(X, Y, "muon", tol=v),
+    ("speeds", "tol"): lambda v: geodesics.speeds(X, Y, PLAN, "muon", [0, 1], tol=v),
     ("gaussian_transport", "tol"): lambda v: swref.gaussian_transport(X[0], S, X[1], S, "muon", tol=v),
     ("moment_lower_bound", "tol"): lambda v: swref.moment_lower_bound(X, Y, "muon", tol=v),
     ("dynamic_transport", "tol"): lambda v: swref.dynamic_transport(RHO, RHO, "trace", tol=v),
@@ -268,9 +270,10 @@ def test_fractions_are_between_zero_and_one(bad):
     result = swref.gaussian_transport(X[0], S, X[1], S, "trace")
     for name, call in {
         "t": result.interpolate,
+        "(t)": lambda v: swref.displacement(X, Y, PLAN, v),
         "floor": lambda v: swref.dynamic_transport(RHO, RHO, "trace", floor=v),
     }.items():
-        with pytest.raises(ValueError, match=rf"^{name}: expected a number in \[0, 1\]"):
+        with pytest.raises(ValueError, match=rf"^{name.strip('()')}: expected a number in \[0, 1\]"):
             call(bad)
     assert result.interpolate(0)[0].tolist() == X[0].tolist()
     assert result.interpolate(np.float32(1))[0].tolist() == X[1].tolist()
@@ -365,6 +368,8 @@ def test_densities_of_equal_mass_in_single_precision_have_equal_mass():
 
 SMALL = np.exp(-np.linspace(0, 700, 5))
 CALM = {
+    "transport": lambda: swref.transport(X * 1e-150, Y * 1e-150, "muon", a=SMALL / SMALL.sum()).distance,
+    "displacement": lambda: swref.displacement(X * 1e-300, Y * 1e-300, PLAN, 1e-20)[0],
     "moment_lower_bound": lambda: swref.moment_lower_bound(X * 1e-150, Y * 1e-150, "muon", a=SMALL / SMALL.sum()),
     "gaussian": lambda: swref.gaussian_transport([0, 0], S * 1e-200, [1, 0], np.diag([1, 0.0]), "muon").distance,
     "huge Gaussian": lambda: swref.gaussian_transport([0, 0], np.eye(2) * 1e300, [1e160, 0], S, "muon").upper_bound,

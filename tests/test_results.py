@@ -19,6 +19,7 @@ RHO = np.exp(-((np.arange(6) - 2.0) ** 2))
 MMD = swref.energies.MMD(Y)
 
 RESULTS = {
+    "transport": lambda **k: swref.transport(X, Y, "muon", **k),
     "gaussian": lambda **k: swref.gaussian_transport(X[0], S, X[1], S @ S, "muon", **k),
     "dynamic": lambda **k: swref.dynamic_transport(RHO, RHO[::-1], "muon", n_time=2, **k),
     "flow": lambda **k: swref.flow(

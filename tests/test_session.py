@@ -53,6 +53,8 @@ class Watching(swref.Gauge):
 
 RHO = np.exp(-((np.arange(5) - 1.5) ** 2))
 SOLVERS = {
+    "transport": lambda g: swref.transport(X[:, :3], Y[:, :3], g, tol=0.5),
+    "speeds": lambda g: swref.geodesics.speeds(X[:2], X[:2], np.eye(2) / 2, g, [0, 1]),
     "solve": lambda g: swref.maxmin.solve(swref.gaussians.GaussianOracle(S, S, X[0]), g, tol=0.5, max_iter=2),
     "gaussian_transport": lambda g: swref.gaussian_transport(X[0], S, Y[0], S, g, tol=0.5, strict=False, max_iter=2),
     "moment_lower_bound": lambda g: swref.moment_lower_bound(X, Y, g, tol=0.9),
