@@ -8,6 +8,7 @@ import numpy as np
 
 from ._certificate import CrossedBounds
 from ._session import silent
+from .gauges.door import shown
 from .maxmin import NotConverged
 
 TINY, LARGEST = np.finfo(float).tiny, np.finfo(float).max
@@ -76,7 +77,7 @@ def scaled_back(solution, scale, *, moment, metric, lower, upper, status):
     if lower > upper:
         raise CrossedBounds(
             f"lower bound {float(lower)!r} above upper bound {float(upper)!r}: the gauge breaks an axiom (does "
-            "swref.check_gauge accept it?), or swref has an error"
+            "swref.check_gauge accept it?), or swref has an error" + shown({"S": moment, "Q": metric})
         )
     with np.errstate(over="ignore", under="ignore"):
         return {
