@@ -266,7 +266,7 @@ def modal_flow(beta, r0, s0, gauge, *, t_end, times=None, tol=1e-12):
     Schatten p, q = 2p/(2p - 1), x = r - beta and psi(x) = x |x|^(q-2),
 
         a_j' = -2 N^(2-q) psi(x_j) a_j^(q/2),  b_j' = 2 N^(2-q) psi(x_j) b_j^(q/2),
-        N^q = sum_j |x_j|^q (a_j^(q/2) + b_j^(q/2)),
+        N^q = sum_j (x_j^2)^(q/2) (a_j^(q/2) + b_j^(q/2)),
 
     E = sum x_j^2 / 2 and dE/dt = -N^2. beta, r0, s0 (modes,), s0 >= |r0|; ``gauge`` Schatten (ValueError otherwise:
     ``linear_network_flow`` takes any). ``times`` (k,) as in ``gaussian_flow``.
