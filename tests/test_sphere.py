@@ -410,6 +410,28 @@ def test_what_proves_the_bounds_is_feasible_in_rational_arithmetic(d, jitter):
     assert Decimal(result.upper_bound).sqrt() <= cost.sqrt() * (1 + Decimal("1e-12")) + Decimal("1e-13")
 
 
+@pytest.mark.parametrize("step", [1.0, 1e-3, 1e-7, 1e-12])
+def test_potentials_that_nearly_cancel_are_feasible_in_rational_arithmetic(step):
+    rng, one = np.random.default_rng(int(-np.log10(step))), np.ones(1)
+    for d in np.repeat([2, 3, 5], 40):
+        R = rng.standard_normal((d, d))
+        Q, x = R @ R.T, unit(rng.standard_normal((1, d)))
+        Q = (Q + Q.T) / 2
+        y = x + step * rng.standard_normal((1, d))
+        square = ((y - x) @ Q @ (y - x).T).item() - (x @ Q @ (y - x).T).item() ** 2 / (x @ Q @ x.T).item()
+        for g in (square, 0.0, -square, rng.standard_normal() * step):
+            _, f, (kept,) = lower_bound(Q, np.array([g]), one, x, one, y)
+            rows = [[Fraction(v) for v in row] for row in Q]
+            u, v = [Fraction(c) for c in x[0]], [Fraction(c) for c in y[0]]
+
+            def product(a, b, rows=rows):
+                return sum(a[k] * rows[k][l] * b[l] for k in range(len(a)) for l in range(len(b)))
+
+            left, right = product(u, u) - Fraction(f[0]), product(v, v) - Fraction(kept)
+            assert min(left, right) >= 0
+            assert left * right >= max(product(u, v), 0) ** 2
+
+
 def test_bounds_of_a_dishonest_plan_and_of_spoilt_potentials():
     problem, rng = measures(10, 9, 3, seed=8), np.random.default_rng(0)
     exact = distance(*problem, OPERATOR, tol=1e-9)
