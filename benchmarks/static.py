@@ -1,7 +1,7 @@
 """How fast is ``swref.transport``? Every line compares it with a peer in the same run, in CPU time of one thread.
 
     python benchmarks/static.py            # all sections, about ten minutes
-    python benchmarks/static.py conic      # one of: memory, conic, emd, agreement, plugin, high, import
+    python benchmarks/static.py conic      # one of: memory, conic, emd, agreement, plugin, high, threads, import
 
 memory     peak resident memory at n = 2000
 conic      the full-coupling conic program in CVXPY (Clarabel), n = 200, d = 2, the same clouds
@@ -10,6 +10,7 @@ warm       the metrics of one run again, by ``ot.emd`` cold and with ``potential
 agreement  worst relative difference to CVXPY over random small problems and all gauges
 plugin     a gauge known by ``value`` and ``support`` only, against the built-in one
 high       d = 50 at gap 1e-4, n = 200 and 2000: most of the time
+threads    wall seconds with the threads of BLAS as they are by default, beside one thread, and without our context
 import     seconds for a warm ``import swref``, and what it must not import
 """
 
@@ -204,6 +205,47 @@ def section_high():
             f"  n = {n}, {gauge}: {ours:.1f} s, {result.iterations} calls, gap {result.relative_gap:.1e}; "
             f"one emd2 {floor * 1e3:.0f} ms"
         )
+
+
+THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+THREADED = """
+import sys, time, numpy as np, swref
+from swref import _session
+if sys.argv[1] == "unpinned":
+    _session._set_threads = lambda library, n: None
+rng = np.random.default_rng(0)
+x, y = rng.standard_normal((60, 20)), rng.standard_normal((60, 20)) @ rng.standard_normal((20, 20)) / 20**0.5
+x, y = x - x.mean(0), y - y.mean(0)
+G, small, S = rng.standard_normal((500, 100)), rng.standard_normal((10, 3)), np.cov(rng.standard_normal((60, 50)).T)
+cases = {
+    "transport, n = 60, d = 20, operator": (1, lambda: swref.transport(x, y, "operator", tol=1e-4)),
+    "Gaussians, d = 50, operator": (1, lambda: swref.gaussian_transport(S[0], S, S[1], S @ S, "operator", tol=1e-3)),
+    "lmo, 500 x 100, operator": (20, lambda: swref.lmo(G, "operator")),
+    "lmo, 10 x 3, operator": (2000, lambda: swref.lmo(small, "operator")),
+}
+for name, (repeats, call) in cases.items():
+    call()
+    start = time.perf_counter()
+    for _ in range(repeats):
+        call()
+    print(f"{name}; {(time.perf_counter() - start) / repeats}")
+"""
+
+
+def section_threads():
+    print("wall seconds: default threads of BLAS, one thread for the whole process, default without our context")
+    rows = {}
+    for one, argument in ((False, "ours"), (True, "ours"), (False, "unpinned")):
+        limits = dict.fromkeys(THREAD_LIMITS, "1") if one else {}
+        environment = {name: value for name, value in os.environ.items() if name not in THREAD_LIMITS} | limits
+        run = subprocess.run(
+            [sys.executable, "-c", THREADED, argument], env=environment, capture_output=True, text=True, check=True
+        )
+        for line in run.stdout.splitlines():
+            name, seconds = line.split("; ")
+            rows.setdefault(name, []).append(float(seconds))
+    for name, seconds in rows.items():
+        print(f"  {name:36}" + "".join(f"{value:12.3g}" for value in seconds))
 
 
 def section_import():

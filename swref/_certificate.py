@@ -56,8 +56,8 @@ class LowerBound:
 
     x (n, d), y (m, d), ``masses`` their ``Masses``; L (d, r); ``f`` (n,), ``g`` (m,) any start; ``origin`` (d,) near
     most points, because rounding grows with the distance from it. ``value`` is the bound, ``f`` and ``g`` the
-    potentials that give it, rounded. ``improve(change)`` tries g + change, (m,), kept apart from g, so that changes
-    below the rounding of g count.
+    potentials that give it, as pairs of arrays to be added exactly. ``improve(change)`` tries g + change, (m,): changes
+    below the rounding of g count too.
     """
 
     def __init__(self, gauge, x, y, masses, L, f, g, origin):
@@ -89,7 +89,7 @@ class LowerBound:
         value = self.masses.integral((f, rise), (g, change))
         value = max(float(np.nextafter(value / self.outside * (1 - EPS), -np.inf)), 0.0)
         if value >= self.value:
-            self.value, self.f, self.g = value, f + rise, g + change
+            self.value, self.f, self.g = value, (f, rise), (g, change)
 
 
 def moved_size(x, y, rows, columns, masses):

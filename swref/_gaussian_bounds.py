@@ -15,7 +15,7 @@ from ._validation import EPS, symmetrize
 # about sqrt(TAIL eps) times the largest.
 TAIL = 1e-10
 INVERTIBLE = 1e-13  # least ratio of singular values at which the dual map is used as an invertible matrix
-KEPT = 1e-6  # else, the part of the largest standard deviation from which a direction is kept
+KEPT = 1e-6  # directions are split at this part of the largest standard deviation
 
 
 def metric_lower(gauge, Q, F0, F1, shift, equal, extra):
@@ -28,18 +28,24 @@ def metric_lower(gauge, Q, F0, F1, shift, equal, extra):
     keep = lam > d * EPS * lam[-1]
     R = np.sqrt(lam[keep])[:, None] * U[:, keep].T  # R^T R is positive semidefinite, whatever rounding did to Q
     size = np.sqrt(metric_size(gauge, R.T @ R)) * (1 + EPS)
-    root = max(metric_distance(one, F0, F1, shift, equal) for one in _projections(R, F0, F1, equal)) / size - extra
+    root = split_distance(R, F0, F1, shift, equal) / size - extra
     return max(root, 0.0) ** 2 * (1 - 4 * EPS)
 
 
-def _projections(R, F0, F1, equal):
-    """R, and R projected on the directions in which the two Gaussians are not almost flat, a smaller metric."""
-    yield R
-    if not equal:
-        P, s, _ = np.linalg.svd(R @ np.column_stack([F0, F1]), full_matrices=False)
-        keep = s > KEPT * s[:1]
-        if 0 < keep.sum() < len(R):
-            yield P[:, keep].T @ R
+def split_distance(R, F0, F1, shift, equal):
+    """``metric_distance``, or if that is more the same on two orthogonal subspaces, where one is almost flat.
+
+    |R x|^2 = |P^T R x|^2 + |P'^T R x|^2, and the two parts of a coupling cost at least as much as the best of each.
+    """
+    whole, thin = metric_distance(R, F0, F1, shift, equal), min(F0, F1, key=np.size)
+    if equal or not thin.size:
+        return whole
+    P, s, _ = np.linalg.svd(R @ (thin if thin.shape[1] < len(R) else np.column_stack([F0, F1])))
+    keep = np.append(s, np.zeros(len(P) - len(s))) > KEPT * s[0]
+    if keep.all():
+        return whole
+    parts = [max(metric_distance(P[:, one].T @ R, F0, F1, shift, equal), 0.0) for one in (keep, ~keep)]
+    return max(whole, np.hypot(*parts) * (1 - _orthogonality(P) - 2 * EPS))
 
 
 def metric_distance(R, F0, F1, shift, equal):
@@ -185,7 +191,7 @@ def _scaled_factor(R):
     error += 3 * (turned + len(R) * rounding(len(R))) * np.linalg.norm(E)  # of U^T E U, U replaced by its nearest
     least = lam[main][0] - 2 * np.linalg.norm(E) - rounding(len(R)) * top
     y = np.linalg.norm(U.T @ E @ U[:, main] / (root[:, None] + root[main]))
-    second = y + turned * np.sqrt(top)
+    second = y + (turned + 2 * EPS) * np.sqrt(top)
     rho = 1.5 * y + 3 * (error + second * second) / np.sqrt(least)
     if main.all():
         return F, rho, True

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ._certificate import CrossedBounds
+from ._session import silent
 from .maxmin import NotConverged
 
 TINY, LARGEST = np.finfo(float).tiny, np.finfo(float).max
@@ -88,6 +89,7 @@ def scaled_back(solution, scale, *, moment, metric, lower, upper, status):
         }
 
 
+@silent
 def squared_back(value, scale, direction):
     """value * scale^2, towards ``direction``, 0 or inf, where that rounds; a power of two does not, within range."""
     mantissa, exponent = np.frexp(scale)

@@ -13,6 +13,8 @@ The moment rule: if each entry of a computed moment M obeys |error_kl| <= e sqrt
 M + e d diag(M) in the Loewner order, and a gauge is monotone.
 """
 
+from math import frexp, ldexp, sqrt
+
 import numpy as np
 
 from ._validation import EPS, symmetrize
@@ -68,23 +70,23 @@ def difference(A, B, M=0.0):
     A and B are cut in slices of so few bits that the products of the leading ones are exact in any order.
     """
     n = A.shape[1]
-    bits = (53 - int(n).bit_length()) // 2
-    (A1, A2, A3), (B1, B2, B3) = _slices(A, bits), _slices(B, bits)
+    bits = (53 - n.bit_length()) // 2
+    (A1, A2, A3, top), (B1, B2, B3, other) = _slices(A, bits), _slices(B, bits)
     first, e1 = _two_sum(A1 @ B1, -M)
     second, e2 = _two_sum(A1 @ B2, A2 @ B1)
     total, e3 = _two_sum(first, second)
     value = total + (e1 + e2 + e3 + (A1 @ B3 + A2 @ (B2 + B3) + A3 @ B))
-    small = 2.0 ** (-2 * bits) * np.abs(A).max(initial=0) * np.abs(B).max(initial=0)
-    return value, 16 * n * rounding(n) * small * np.sqrt(value.size)
+    return value, 16 * n * rounding(n) * 0.25**bits * top * other * sqrt(value.size)
 
 
 def _slices(A, bits):
-    """A = A1 + A2 + A3, with A1 and A2 multiples of 2^-bits and 2^(-2 bits) of the largest entry's power of two."""
-    grid = np.ldexp(1.5, 52 - bits + int(np.frexp(np.abs(A).max(initial=0))[1]))
+    """A = A1 + A2 + A3, with A1, A2 multiples of 2^-bits and 2^(-2 bits) times top, a power of two above |A|."""
+    exponent = frexp(max(A.max(initial=0), -A.min(initial=0)))[1]
+    grid = ldexp(1.5, 52 - bits + exponent)
     A1 = (A + grid) - grid
-    rest, grid = A - A1, np.ldexp(grid, -bits)
+    rest, grid = A - A1, ldexp(grid, -bits)
     A2 = (rest + grid) - grid
-    return A1, A2, rest - A2
+    return A1, A2, rest - A2, ldexp(1.0, exponent)
 
 
 def _two_sum(a, b):

@@ -181,7 +181,7 @@ class CloudOracle:
         if bound.value < enough:
             C = bound.costs()
             bound.improve(self.simplex.refine(C, f, g, self.simplex.tolerance(C))[1][len(f) :])
-        return bound.value, Q, bound.f, bound.g
+        return bound.value, Q, sum(bound.f), sum(bound.g)
 
 
 def displacement(x, y, plan, t):

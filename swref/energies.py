@@ -10,7 +10,7 @@ how finely the measure is cut into particles, and it is defined for particles of
 ``value_and_force(x, weights) -> (float, (n, d))``, may be added where computing both together saves work.
 
 The energies here check their arguments, accept float32 and compute in float64, with memory linear in n. A result beyond
-the range of float64 is inf, never NaN.
+the range of float64 is inf, never NaN; so is one whose functions, given by the user, return NaN.
 """
 
 import numpy as np

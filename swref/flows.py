@@ -21,6 +21,7 @@ __all__ = ["FlowResult", "descent_velocity", "flow"]
 NOISE = 64 * EPS  # energies are trusted to this fraction of the largest one met
 SHORTEST = 1e-13  # a step below this fraction of t_end is given up
 ZIGZAG, CAUTION = 0.2, 16.0  # error per distance that shows a stiff direction overshot; most factor on its stages
+LINEAR = 0.01  # a difference of velocities above this fraction of the velocity has left the layer where it is linear
 TINY = np.finfo(float).tiny
 RECORDED = ("times", "energy", "dissipation", "residual", "speed", "length", "rank", "step_sizes")
 REFRESH = 10  # accepted steps between estimates of the spectral radius
@@ -146,11 +147,11 @@ def flow(
     that asking for them does not change the run. ``resume=result`` continues one: x0 None, or the x0 of the first run,
     t_end counted from its start, histories joined. ``cutoff`` and ``tol`` may change.
 
-    Stops early when the slope is so small that E would not change in the time left ("stationary"); later snapshots
-    repeat the state. ``progress=True`` shows a bar. Raises NotConverged with ``.result`` after ``max_steps`` tried
-    steps, when steps shrink to nothing ("stalled": the force is not the gradient of the value, or noisier than eps), on
-    Ctrl-C, unless ``strict=False``; always when energy or force are not finite however short the step. ValueError for
-    malformed arguments.
+    Stops early when, in the time left, E would not change or no position would ("stationary"); later snapshots repeat
+    the state. ``progress=True`` shows a bar. Raises NotConverged with ``.result`` after ``max_steps`` tried steps, when
+    steps shrink to nothing ("stalled": the force is not the gradient of the value, or noisier than eps), on Ctrl-C,
+    unless ``strict=False``; always when energy or force are not finite however short the step. ValueError for malformed
+    arguments.
     """
     t_end, max_steps = check_positive("t_end", t_end), check_count("max_steps", max_steps)
     tol = as_tolerance("tol", tol)
@@ -223,7 +224,8 @@ class _Run:
         try:
             while self.t < self.t_end:
                 left = self.t_end - self.t
-                if self.rate[-1] * left <= EPS * self.largest:
+                still = self.particles.norm(self.rate[:-1]) * left <= 8 * EPS * np.abs(self.x).max()
+                if still or self.rate[-1] * left <= EPS * self.largest:
                     for mark in self.marks:
                         self._snapshot(mark, self.x)
                     return "stationary"
@@ -294,11 +296,17 @@ class _Run:
             size = spread * np.sqrt(self.x.size) or left * np.linalg.norm(self.rate[:-1])
             # Well inside the layer where the velocity is linear, well above what rounding of the positions hides.
             length = size * min(1e-6, max(1e-8, 0.01 * self.particles.cutoff))
-            length = max(length, 1e4 * EPS * np.abs(self.x).max())
-            calls = 12 if self.rho is None else 3
-            self.rho, self.direction = _rkc.spectral_radius(
-                self.particles.motion, y, np.append(self.rate[:-1], 0.0), self.direction, length, calls
-            )
+            shortest = 1e4 * EPS * np.abs(self.x).max()
+            f, calls = np.append(self.rate[:-1], 0.0), 12 if self.rho is None else 3
+            while True:
+                length = max(length, shortest)
+                self.rho, self.direction = _rkc.spectral_radius(
+                    self.particles.motion, y, f, self.direction, length, calls
+                )
+                allowed = LINEAR * np.linalg.norm(f)
+                if self.rank == self.x.shape[1] or self.rho * length <= allowed or length == shortest:
+                    break
+                length *= 0.5 * allowed / (self.rho * length)
             self.age = 0
         if self.h is None:
             self.h = min(left, np.sqrt(self.tol) / self.rho) if self.rho else left

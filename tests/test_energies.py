@@ -371,3 +371,31 @@ def test_energies_show_themselves():
     assert repr(MMD(np.ones((3, 2)))) == "MMD(target of shape (3, 2), kernel='energy', length=0.01)"
     assert "activation='tanh'" in repr(TwoLayerNet(PLANE, LABELS, "tanh"))
     assert swref.energies.MMD is MMD
+
+
+def test_what_is_out_of_range_is_infinite_and_particles_without_weight_do_not_matter():
+    x, w = np.array([[2.0, 0.0], [0.0, 0.0], [0.5, 0.0]]), np.array([0.0, 0.5, 0.5])
+
+    def far(r2):
+        return np.where(r2 > 1, np.inf, 1.0)
+
+    potential = Potential(lambda x: far((x**2).sum(1)), lambda x: x)
+    assert potential.value(x, w) == 1
+    assert potential.value(x) == np.inf
+    pairs = Interaction(
+        lambda x, y: far(((x - y) ** 2).sum(-1)), lambda x, y: far(((x - y) ** 2).sum(-1))[..., None] * x
+    )
+    assert pairs.value(x, w) == 1
+    near = Interaction(lambda x, y: far(((x - y) ** 2).sum(-1)), lambda x, y: 1 / (x - y + 2))
+    np.testing.assert_allclose(near.force(x, w)[1:], near.force(x[1:], w[1:]), rtol=1e-15)
+    assert not np.isnan(pairs.force(x, w)).any()
+    value, force = MMD([[1e308, 0]]).value_and_force([[-1e308, 0], [1, 1]])
+    assert value == np.inf
+    assert not np.isnan(force).any()
+
+
+def test_the_force_of_an_asymmetric_interaction_is_refused_like_its_value():
+    skew = Interaction(lambda x, y: (x - y).sum(-1), lambda x, y: np.ones(np.broadcast_shapes(x.shape, y.shape)))
+    for method in (skew.value, skew.force, skew.value_and_force):
+        with pytest.raises(ValueError, match="h: must be symmetric"):
+            method(np.random.default_rng(0).normal(size=(4, 2)))

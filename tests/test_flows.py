@@ -299,6 +299,10 @@ def test_it_stops_where_nothing_moves():
     assert long.times[-1] < 40
     assert long.snapshot_times[-1] == 1e3
     assert np.abs(long.final).max() < 1e-6
+    x0 = cloud(20, 2)
+    matched = flow(MMD(x0), x0, OPERATOR, t_end=1)  # E = 0, and a force that rounding leaves
+    assert matched.status == "stationary"
+    np.testing.assert_array_equal(matched.final, x0)
 
 
 def test_snapshots_are_where_asked_and_do_not_change_the_run():

@@ -28,7 +28,10 @@ class _Combination(Gauge):
 
 
 class Sum(_Combination):
-    """(gamma_1 + ... + gamma_k)(S); written gamma_1 + gamma_2. K is the Minkowski sum."""
+    """(gamma_1 + ... + gamma_k)(S); written gamma_1 + gamma_2. K is the Minkowski sum.
+
+    Raises ValueError unless all parts are convex gauges that accept a common dimension.
+    """
 
     def value(self, S):
         return sum(g.value(S) for g in self.parts)
@@ -41,7 +44,7 @@ class Sum(_Combination):
 
 
 class Max(_Combination):
-    """max(gamma_1, ..., gamma_k)(S). K is the hull of the union."""
+    """max(gamma_1, ..., gamma_k)(S). K is the hull of the union. Raises as ``Sum`` does."""
 
     def value(self, S):
         return max(g.value(S) for g in self.parts)
@@ -54,7 +57,10 @@ class Max(_Combination):
 
 
 class Multiple(Gauge):
-    """factor * gamma(S), factor > 0; written factor * gamma. W grows by sqrt(factor), velocities shrink by 1/factor."""
+    """factor * gamma(S), factor > 0; written factor * gamma. W grows by sqrt(factor), velocities shrink by 1/factor.
+
+    Raises ValueError for a factor that is no positive finite number.
+    """
 
     def __init__(self, gauge, factor):
         self.gauge, self.factor = gauge, check_positive("factor", factor)
@@ -96,7 +102,10 @@ class Multiple(Gauge):
 
 
 class Congruence(Gauge):
-    """S -> gamma(A^T S A), A (d, m) of rank d: the gauge seen through the linear map x -> A^T x. K = {A Q A^T}."""
+    """S -> gamma(A^T S A), A (d, m) of rank d: the gauge seen through the linear map x -> A^T x. K = {A Q A^T}.
+
+    Raises ValueError for a gauge that is not convex or does not accept (m, m) moments, and for an A of smaller rank.
+    """
 
     def __init__(self, gauge, A):
         if not gauge.convex:
@@ -130,7 +139,7 @@ class Congruence(Gauge):
 
 
 def maximum(*gauges):
-    """max(gamma_1, ..., gamma_k)(S)."""
+    """max(gamma_1, ..., gamma_k)(S), a ``Max`` of gauges."""
     return Max(*gauges)
 
 

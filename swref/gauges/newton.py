@@ -1,4 +1,4 @@
-"""Newton's method for a smooth convex function plus a log barrier: every small problem of the package."""
+"""Newton's method for a smooth convex function plus a log barrier, for the engine's master problem and ``dual``."""
 
 import numpy as np
 from scipy.linalg.lapack import dpotrf, dpotrs

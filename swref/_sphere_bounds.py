@@ -1,0 +1,143 @@
+"""Plans of unbalanced transport on the sphere, and the two bounds that hold in real arithmetic.
+
+A measure is (masses (k,), vectors (k, d)); mass m at w is the point sqrt(m) w of R^d. Each bound is one function of
+what proves it, and allows for its own rounding; constants are in eps.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from ._rounding import gauge_error
+from ._validation import EPS
+
+TINY = np.finfo(float).tiny
+INNER = 8  # times d: an inner product x^T Q y, in units of sum_kl |x_k| (Q_kk Q_ll)^(1/2) |y_l|
+STEP = 4  # a coordinate of sqrt(h) y - sqrt(g) x, in units of sqrt(h) |y| + sqrt(g) |x|
+SUM = 64  # a pairwise sum of squares, relative
+NEAR = 0.1  # sin^2 of the angle below which differences are more accurate, and size of q - g, relative to q, for that
+SNAP = 8  # s / sqrt(g h) counts as one when it is below by no more
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Of row i's mass, g leaves for column j and arrives as h, s = sqrt(g h); the rest is destroyed or created."""
+
+    i: np.ndarray  # (k,)
+    j: np.ndarray
+    g: np.ndarray
+    h: np.ndarray
+    destroyed: np.ndarray  # (k0,)
+    created: np.ndarray  # (k1,)
+
+    def fitted(self, p, q):
+        """The same with all shares of a row scaled to sum to p, and those of a column to q, up to rounding.
+
+        The quotient comes first: a single share is exactly one.
+        """
+        out = np.bincount(self.i, self.g, len(p)) + self.destroyed
+        into = np.bincount(self.j, self.h, len(q)) + self.created
+        out[out == 0], into[into == 0] = 1, 1
+        g, h = p[self.i] * (self.g / out[self.i]), q[self.j] * (self.h / into[self.j])
+        return Plan(self.i, self.j, g, h, p * (self.destroyed / out), q * (self.created / into))
+
+    def steps(self, x, y):
+        """The displacements times the root of their mass, (k', d): their sum of squares is the plan's moment."""
+        moved = np.sqrt(self.h)[:, None] * y[self.j] - np.sqrt(self.g)[:, None] * x[self.i]
+        k, l = np.flatnonzero(self.destroyed), np.flatnonzero(self.created)
+        ends = np.sqrt(self.destroyed[k])[:, None] * x[k], np.sqrt(self.created[l])[:, None] * y[l]
+        return np.concatenate([moved, *ends])
+
+
+def mixture(plans, weights, p, q):
+    """One plan with the moment sum_k weights_k moment_k, for plans that were ``fitted`` to p (k0,), q (k1,).
+
+    The mixture has s <= sqrt(g h). Moving the shares g r, h r with r = s / sqrt(g h) and leaving the rest to the origin
+    gives the same moment.
+    """
+
+    cells, where = np.unique(np.concatenate([plan.i * len(q) + plan.j for plan in plans]), return_inverse=True)
+
+    def merged(shares):
+        parts = [w * share for w, share in zip(weights, shares, strict=True)]
+        return np.bincount(where, np.concatenate(parts), len(cells))
+
+    g, h = merged([plan.g for plan in plans]), merged([plan.h for plan in plans])
+    s = merged([np.sqrt(plan.g) * np.sqrt(plan.h) for plan in plans])
+    i, j = np.divmod(cells, max(len(q), 1))
+    r = s / (np.sqrt(g) * np.sqrt(h))
+    r[r > 1 - SNAP * EPS] = 1
+    destroyed = weights @ [plan.destroyed for plan in plans] + np.bincount(i, g * (1 - r), len(p))
+    created = weights @ [plan.created for plan in plans] + np.bincount(j, h * (1 - r), len(q))
+    return Plan(i, j, g * r, h * r, destroyed, created).fitted(p, q)
+
+
+def upper_bound(plan, gauge, p, x, q, y):
+    """(U, moment (d, d)): gamma of the moment of the plan, its rows and columns made exactly feasible.
+
+    In real arithmetic a row's shares are multiplied by p_i / (their sum), which is one but for rounding, and a column's
+    likewise. That, and rounding, move the displacements v by F, and N(v + F) <= N(v) + N(F) for N = gamma(v^T v)^(1/2).
+    From |E_kl| <= e (M_kk M_ll)^(1/2) follows E <= e d diag(M): so are errors of a moment bounded.
+    """
+    d, steps = x.shape[1], plan.steps(x, y)
+    moment = np.array([[np.sum(a * b) for a in steps.T.copy()] for b in steps.T.copy()])  # pairwise sums
+    row, column = _row_errors(plan, p, q)
+    error = row[plan.i] + column[plan.j] + STEP * EPS
+    still = (plan.g == plan.h) & (x[plan.i] == y[plan.j]).all(1) & (row[plan.i] == 0) & (column[plan.j] == 0)
+    error[still] = 0
+    F = ((error**2 * plan.g)[:, None] * x[plan.i] ** 2 + (error**2 * plan.h)[:, None] * y[plan.j] ** 2).sum(0)
+    F += ((row + STEP * EPS) ** 2 * plan.destroyed) @ x**2 + ((column + STEP * EPS) ** 2 * plan.created) @ y**2
+    seen = gauge.value(moment + SUM * EPS * d * np.diag(np.diag(moment)))
+    root = math.sqrt(seen) + math.sqrt(2 * d * gauge.value(np.diag(F)))
+    if root == 0:
+        return 0.0, moment
+    return root * root * (1 + 2 * gauge_error(d)) + 4 * len(steps) * TINY * gauge.value(np.eye(d)), moment
+
+
+def _row_errors(plan, p, q):
+    """|sum of shares / mass - 1| of the rows and of the columns, rounding of the sum included; 0 without mass."""
+    errors = []
+    for index, share, rest, mass in ((plan.i, plan.g, plan.destroyed, p), (plan.j, plan.h, plan.created, q)):
+        terms = np.bincount(index, minlength=len(mass)) + (rest > 0)
+        total = np.bincount(index, share, len(mass)) + rest
+        off = np.abs(total - mass) + (terms > 1) * terms * EPS * mass
+        errors.append(np.divide(off, mass, out=np.zeros(len(mass)), where=mass > 0))
+    return errors
+
+
+def lower_bound(Q, g, p, x, q, y):
+    """(L, f, g) = (sum p f + sum q g less rounding, potentials) from a metric Q and g (k1,), NaN where open; L >= 0.
+
+    With q_ij = x_i^T Q y_j, f_i is the largest number with (q_ii - f_i)(q_jj - g_j) >= max(q_ij, 0)^2 for all j, and an
+    open g_j then likewise, both less the errors: an inner product is known to e r_i r_j with e = ``INNER`` d eps and
+    r_i = sum_k Q_kk^(1/2) |x_ik|. So q_jj - g_j is kept above 3 e r_j^2. For vectors that nearly coincide the products
+    are taken of differences, where the errors are of the order of the squared difference.
+    """
+    e = INNER * x.shape[1] * EPS
+    root = np.sqrt(np.maximum(np.diag(Q), 0))
+    sides = [(z, ((z @ Q) * z).sum(1), np.abs(z) @ root) for z in (x, y)]
+    norm, t = sides[1][1:]
+    known = ~np.isnan(g)
+    g = _lowered(np.where(known, g, 0), norm, e * t**2)
+    c = x @ Q @ y.T
+    f = _transformed(c[:, known], *sides, known, g, Q, e)
+    if not known.all():
+        f = _lowered(f, sides[0][1], e * sides[0][2] ** 2)
+        g[~known] = _transformed(c.T, *sides[::-1], np.full(len(x), True), f, Q, e)[~known]
+    terms = np.concatenate([p * f, q * g])
+    bound = math.fsum(terms) - 4 * EPS * math.fsum(np.abs(terms)) - len(terms) * TINY
+    return max(bound, 0.0), f, g
+
+
+def _lowered(g, norm, error):
+    """g where norm - g, which is divided by, is known well; else less twice its ``error``, which changes little."""
+    g = np.minimum(g, norm - error - TINY)
+    return np.where(norm - g < NEAR * norm, g - 2 * error, g)
+
+
+def _transformed(c, one, other, kept, g, Q, e):
+    from ._sphere_kernels import potential_transform
+
+    (x, q, r), (y, norm, t) = one, (z[kept] for z in other)
+    return potential_transform(np.ascontiguousarray(c), x, y, Q, q, r, norm, t, g[kept], e, NEAR)

@@ -1,0 +1,332 @@
+"""Compiled loops of unbalanced transport on the sphere: the simplex method on forests. Plain arrays in and out.
+
+For c (n, m) >= 0 and masses p (n,), q (m,) > 0 it solves
+
+    min sum_i p_i alpha_i^2 + sum_j q_j beta_j^2   subject to   alpha_i beta_j >= c_ij,
+
+whose multipliers are flows pi >= 0 on tight pairs (alpha_i beta_j = c_ij) with row sums p alpha^2 and column sums
+q beta^2. A basis is a forest of tight pairs. It fixes alpha and beta up to one scale per tree, alpha^2 f and
+beta^2 / f, and the balance of rows and columns fixes the scale: A f = B / f, with A, B the sums of p alpha^2 and
+q beta^2 in the tree.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ._njit import njit
+
+PRICE = 1e-13  # a pair enters when c_ij exceeds alpha_i beta_j by this part: a hundred times the rounding of a path
+WEAK = 1e-9  # edges with c below this part of the largest are not kept for new c: on a path, their ratios multiply
+
+
+class Forest(NamedTuple):
+    """Trees on n rows (nodes 0 .. n-1) and m columns (nodes n ..); -1 means none.
+
+    An edge e is listed twice, as half-edge 2e at its row and 2e + 1 at its column.
+    """
+
+    n: int
+    row: np.ndarray  # of an edge; -1: the place is free
+    column: np.ndarray
+    first: np.ndarray  # half-edge of a node; the others follow by ``after``
+    after: np.ndarray
+    before: np.ndarray
+    free: np.ndarray  # free[0] places are free, the last one is free[free[0]]
+    up: np.ndarray  # a node's edge towards the root, when its tree was last walked
+    A: np.ndarray  # sum of p alpha^2 at and below a node, when its tree was last weighed
+    B: np.ndarray  # the same of q beta^2
+    potential: np.ndarray  # alpha of a row, beta of a column
+
+
+def empty_forest(n, m):
+    """A forest without edges."""
+    N = n + m
+    row, column, first, up = (np.full(N, -1) for _ in range(4))
+    after, before = np.full(2 * N, -1), np.full(2 * N, -1)
+    free = np.append(N, np.arange(N))
+    return Forest(n, row, column, first, after, before, free, up, np.zeros(N), np.zeros(N), np.ones(N))
+
+
+@njit(cache=True)
+def _cut(e, forest):
+    before, after = forest.before, forest.after
+    for h, x in ((2 * e, forest.row[e]), (2 * e + 1, forest.n + forest.column[e])):
+        if before[h] >= 0:
+            after[before[h]] = after[h]
+        else:
+            forest.first[x] = after[h]
+        if after[h] >= 0:
+            before[after[h]] = before[h]
+    forest.row[e] = -1
+    forest.free[0] += 1
+    forest.free[forest.free[0]] = e
+
+
+@njit(cache=True)
+def _link(i, j, forest):
+    e = forest.free[forest.free[0]]
+    forest.free[0] -= 1
+    forest.row[e], forest.column[e] = i, j
+    for h, x in ((2 * e, i), (2 * e + 1, forest.n + j)):
+        forest.after[h], forest.before[h] = forest.first[x], -1
+        if forest.first[x] >= 0:
+            forest.before[forest.first[x]] = h
+        forest.first[x] = h
+
+
+@njit(cache=True)
+def _other_end(x, e, forest):
+    return forest.n + forest.column[e] if x < forest.n else forest.row[e]
+
+
+@njit(cache=True)
+def _walk(root, order, forest):
+    """List the nodes of root's tree in ``order``, parents first, and set ``up``; returns how many."""
+    order[0], forest.up[root], size, k = root, -1, 1, 0
+    while k < size:
+        x = order[k]
+        k += 1
+        h = forest.first[x]
+        while h >= 0:
+            e = h >> 1
+            if e != forest.up[x]:
+                y = _other_end(x, e, forest)
+                order[size], forest.up[y] = y, e
+                size += 1
+            h = forest.after[h]
+    return size
+
+
+@njit(cache=True)
+def _weigh(order, size, forest, mass):
+    """The sums A, B below every node of a tree that was walked."""
+    for k in range(size):
+        x = order[k]
+        weight = mass[x] * forest.potential[x] ** 2
+        forest.A[x], forest.B[x] = (weight, 0.0) if x < forest.n else (0.0, weight)
+    for k in range(size - 1, 0, -1):
+        x = order[k]
+        y = _other_end(x, forest.up[x], forest)
+        forest.A[y] += forest.A[x]
+        forest.B[y] += forest.B[x]
+
+
+@njit(cache=True)
+def _hang(root, order, forest, mass):
+    size = _walk(root, order, forest)
+    _weigh(order, size, forest, mass)
+    return size
+
+
+@njit(cache=True)
+def _scale(order, size, f, forest):
+    """alpha^2 times f, beta^2 over f, in one tree."""
+    root = np.sqrt(f)
+    for k in range(size):
+        if order[k] < forest.n:
+            forest.potential[order[k]] *= root
+        else:
+            forest.potential[order[k]] /= root
+
+
+@njit(cache=True)
+def _flow(x, f, forest):
+    """The flow on the edge above x when its tree is scaled by f: what the rows below have and the columns do not."""
+    surplus = forest.A[x] * f - forest.B[x] / f
+    return surplus if x < forest.n else -surplus
+
+
+@njit(cache=True)
+def _open_cycle(i, r, forest):
+    """Cut the cycle that the pair of row i and node r, the root, would close in their tree.
+
+    Flow goes around it, all sums of rows and columns unchanged, until the first edge runs dry.
+    """
+    least, leaving, x, falls = np.inf, -1, i, True
+    while x != r:
+        if falls and _flow(x, 1.0, forest) < least:
+            least, leaving = _flow(x, 1.0, forest), forest.up[x]
+        falls, x = not falls, _other_end(x, forest.up[x], forest)
+    _cut(leaving, forest)
+
+
+@njit(cache=True)
+def _first_dry(order, size, f, forest, rows):
+    """The node whose edge runs dry first while the scale of a tree goes from 1 to f, and the scale; (-1, f) if none.
+
+    A growing scale drains the edges above columns, a falling one those above rows (``rows``). Each dries where the part
+    below is in balance, and the first is the one at which least has left through the root.
+    """
+    root, node, least, scale = order[0], -1, np.inf, f
+    for k in range(1, size):
+        x = order[k]
+        if (x < forest.n) == rows and _flow(x, f, forest) < 0:
+            at = np.sqrt(forest.B[x] / forest.A[x])
+            through = abs(forest.A[root] * at - forest.B[root] / at)
+            if through < least:
+                node, least, scale = x, through, at
+    return node, least, scale
+
+
+@njit(cache=True)
+def _enter(i, j, c, forest, mass, one, two):
+    """Push flow through the pair (i, j) with c_ij > alpha_i beta_j until it is tight; edges that run dry leave.
+
+    The tree of i is scaled by f1, that of j by f2, with A1 f1 - B1 / f1 = B2 / f2 - A2 f2, the flow through the pair.
+    """
+    n, A, B, potential = forest.n, forest.A, forest.B, forest.potential
+    r = n + j
+    forest.up[i] = -2
+    size2 = _hang(r, two, forest, mass)
+    if forest.up[i] != -2:
+        _open_cycle(i, r, forest)
+        size2 = _hang(r, two, forest, mass)
+    size1 = _hang(i, one, forest, mass)
+    D = c[i, j] / (potential[i] * potential[r])
+    while True:
+        f2 = np.sqrt((B[i] / D + B[r] * D) / (A[i] * D + A[r] / D)) / D
+        f1 = f2 * D * D  # makes the pair tight
+        x1, through1, at1 = _first_dry(one, size1, f1, forest, False)
+        x2, through2, at2 = _first_dry(two, size2, f2, forest, True)
+        if x1 < 0 and x2 < 0:
+            break
+        order, root, x, at = (one, i, x1, at1) if through1 <= through2 else (two, r, x2, at2)
+        _cut(forest.up[x], forest)  # what hangs below is in balance and becomes a tree of its own
+        _scale(order, _walk(x, order, forest), at, forest)
+        size = _hang(root, order, forest, mass)
+        size1, size2 = (size, size2) if root == i else (size1, size)
+    _scale(one, size1, f1, forest)
+    _scale(two, size2, f2, forest)
+    _link(i, j, forest)
+
+
+@njit(cache=True)
+def _refit(c, forest, mass, order, seen):
+    """Potentials of the forest for new c: tight on every edge, every tree in balance, edges of negative flow cut."""
+    potential, stack = forest.potential, np.empty(len(order), np.int64)
+    weak = WEAK * c.max()
+    for e in range(len(order)):
+        if forest.row[e] >= 0 and c[forest.row[e], forest.column[e]] <= weak:
+            _cut(e, forest)
+    seen[:] = False
+    for start in range(len(order)):
+        stack[0], top = start, -1 if seen[start] else 0
+        while top >= 0:
+            root = stack[top]
+            top -= 1
+            potential[root], size = 1.0, _walk(root, order, forest)
+            for k in range(1, size):
+                x = order[k]
+                e = forest.up[x]
+                potential[x] = c[forest.row[e], forest.column[e]] / potential[_other_end(x, e, forest)]
+            _weigh(order, size, forest, mass)
+            f, least, node = np.sqrt(forest.B[root] / forest.A[root]) if size > 1 else 1.0, 0.0, -1
+            for k in range(1, size):
+                if _flow(order[k], f, forest) <= least:
+                    least, node = _flow(order[k], f, forest), order[k]
+            if node >= 0:
+                _cut(forest.up[node], forest)
+                stack[top + 1], stack[top + 2] = root, node
+                top += 2
+                continue
+            _scale(order, size, f, forest)
+            for k in range(size):
+                seen[order[k]] = True
+
+
+@njit(cache=True)
+def _admit_lonely(c, forest, mass, one, two):
+    """An atom without an edge has potential 0, so that any c > 0 is violated: its neediest partner enters."""
+    (n, m), potential, pivots = c.shape, forest.potential, 0
+    for x in range(n + m):
+        if forest.first[x] >= 0:
+            continue
+        need, partner = 0.0, -1
+        for k in range(m if x < n else n):
+            ratio = c[x, k] / potential[n + k] if x < n else c[k, x - n] / potential[k]
+            if ratio > need:
+                need, partner = ratio, k
+        if partner >= 0:
+            _enter(x if x < n else partner, partner if x < n else x - n, c, forest, mass, one, two)
+            pivots += 1
+    return pivots
+
+
+@njit(cache=True)
+def forest_simplex(c, forest, mass):
+    """Pivot, in place, until alpha_i beta_j >= c_ij to ``PRICE``; c (n, m) >= 0, mass (n + m,) > 0.
+
+    Returns the flows on the edges, by place, and the number of pivots: a few per node are usual, and at 50 per node,
+    should rounding ever make the method cycle, it stops. The forest that is handed in starts it.
+    """
+    n, m = c.shape
+    one, two, seen = np.empty(n + m, np.int64), np.empty(n + m, np.int64), np.empty(n + m, np.bool_)
+    _refit(c, forest, mass, one, seen)
+    pivots = _admit_lonely(c, forest, mass, one, two)
+    alpha, beta = forest.potential[:n], forest.potential[n:]
+    i, quiet = 0, 0
+    while quiet < n and pivots < 50 * (n + m) + 1000:  # rows in turn; the worst pair of a row enters
+        worst, best = 1 + PRICE, -1
+        if forest.first[i] >= 0:
+            for j in range(m):
+                if c[i, j] > worst * alpha[i] * beta[j]:
+                    worst, best = c[i, j] / (alpha[i] * beta[j]), j
+        quiet += 1
+        if best >= 0:
+            _enter(i, best, c, forest, mass, one, two)
+            pivots, quiet = pivots + 1, 0
+        i = i + 1 if i + 1 < n else 0
+    flow = np.zeros(n + m)
+    seen[:] = False
+    for root in range(n + m):
+        if not seen[root]:
+            for k in range(_hang(root, one, forest, mass)):
+                seen[one[k]] = True
+                if k > 0:
+                    flow[forest.up[one[k]]] = _flow(one[k], 1.0, forest)
+    return flow, pivots
+
+
+@njit(cache=True)
+def _near_numerator(u, v, Q, q, r, g, e):
+    """At most |u|^2 (|v|^2 - g) - (u . v)^2 in the metric Q, with q = |u|^2, from v - u: nothing cancels for u near v.
+
+    The first and the last term alone make |u|^2 |h|^2 - (u . h)^2, h = v - u. Errors as in ``lower_bound``.
+    """
+    along, across, size = 0.0, 0.0, 0.0
+    for k in range(len(u)):
+        hk, uQ, hQ = v[k] - u[k], 0.0, 0.0
+        for l in range(len(u)):
+            uQ += Q[k, l] * u[l]
+            hQ += Q[k, l] * (v[l] - u[l])
+        along += uQ * hk
+        across += hQ * hk
+        size += np.sqrt(max(Q[k, k], 0.0)) * abs(hk)
+    return q * across - along * along - q * g - e * r * r * (7 * size * size + 2 * abs(g))
+
+
+@njit(cache=True)
+def potential_transform(c, x, y, Q, q, r, norm, t, g, e, near):
+    """f_i, at most min_j |x_i|^2 - max(x_i . y_j, 0)^2 / (|y_j|^2 - g_j) in the metric Q, for x (n, d), y (m, d).
+
+    c (n, m) are the inner products, q (n,), norm (m,) the squares, r (n,), t (m,) their sizes: a product is known to
+    e r_i t_j. Of two estimates from below the better one counts; the second, for vectors that nearly coincide
+    (1 - cos^2 < ``near``), has no error of the order of q.
+    """
+    n, m = c.shape
+    f = np.empty(n)
+    for i in range(n):
+        f[i] = q[i] - e * r[i] ** 2
+        for j in range(m):
+            error = 2 * e * t[j] ** 2
+            b, top = norm[j] - g[j], c[i, j] + e * r[i] * t[j]
+            if top <= 0:
+                continue
+            value = q[i] - e * r[i] ** 2 - top * top / (b - error) * (1 + 4 * e)
+            if value < f[i] and q[i] * norm[j] - c[i, j] ** 2 < near * q[i] * norm[j]:
+                better = _near_numerator(x[i], y[j], Q, q[i], r[i], g[j], e)
+                better /= b + error if better > 0 else b - error
+                value = max(value, better - e * abs(better))
+            f[i] = min(f[i], value)
+    return f

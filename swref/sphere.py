@@ -1,0 +1,336 @@
+"""Unbalanced transport on the sphere: its oracle, the distance users call, and the projection of App. I.
+
+The cone over the sphere is R^d, with mass as squared radius, and mass may start or end at the origin. So the distance
+is the least transport cost between measures of R^d that project on the given ones, and the engine applies.
+"""
+
+import math
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import scipy.sparse as sp
+
+from ._results import Result, finish, reporter, scaled_back
+from ._rounding import metric_size
+from ._session import silent, steady
+from ._sphere_bounds import INNER, Plan, lower_bound, mixture, upper_bound
+from ._validation import EPS, as_array, as_fraction, as_tolerance
+from .gauges import gauge_for
+from .maxmin import call_limit, solve
+
+UNIT_TOLERANCE = {"float32": 1e-6, "float64": 1e-8}  # of |w| - 1
+NEGLIGIBLE = 1e-150  # lighter atoms are destroyed, with the heaviest of order one: squares of ratios must not underflow
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class SphericalResult(Result):
+    """``Result`` of ``spherical_transport``, with the plan that proves U and the potentials that prove L.
+
+    ``semi_couplings`` (g, h) and ``s``: CSR arrays (k0, k1), indexed as the input. Of the mass nu0_i, g_ij leaves for
+    j, where it arrives as h_ij, and s = sqrt(g h); row sums of g are at most nu0, column sums of h at most nu1, to
+    rounding, and what is missing is destroyed or created at the origin. ``moment`` = sum g w w^T + h w' w'^T -
+    s (w w'^T + w' w^T) over all pairs, plus that of destroyed and created mass.
+    ``potentials`` (f (k0,), g (k1,)) for Q* = ``metric``, with q_ij = w_i^T Q* w'_j: f_i <= q_ii, g_j <= q_jj,
+    (q_ii - f_i)(q_jj - g_j) >= max(q_ij, 0)^2 for all pairs, and lower_bound = sum_i nu0_i f_i + sum_j nu1_j g_j, less
+    rounding.
+    """
+
+    semi_couplings: tuple = field(repr=False)
+    s: sp.csr_array = field(repr=False)
+    potentials: tuple = field(repr=False)
+    _measures: tuple = field(repr=False)  # (nu0, directions0, nu1, directions1)
+    _rest: tuple = field(repr=False)  # mass destroyed (k0,), created (k1,)
+
+    def lift(self):
+        """(z0 (k, d), z1 (k, d), weights (k,)): a plan in R^d whose ends project on the two measures.
+
+        sum_k weights_k (z1 - z0)(z1 - z0)^T = ``moment``. Weights sum to one and |z0|^2 + |z1|^2 = total mass of both.
+        """
+        _, x, _, y = self._measures
+        g, h = (coupling.tocoo() for coupling in self.semi_couplings)
+        k, l = (np.flatnonzero(rest) for rest in self._rest)
+        left = np.concatenate([g.data, self._rest[0][k], np.zeros(len(l))])
+        right = np.concatenate([h.data, np.zeros(len(k)), self._rest[1][l]])
+        unit = max(left.max(), right.max())
+        weights = left / unit + right / unit
+        size = np.sqrt(unit) * np.sqrt(weights.sum())
+        z0 = np.concatenate([x[g.row], x[k], np.zeros((len(l), x.shape[1]))])
+        z1 = np.concatenate([y[h.col], np.zeros((len(k), x.shape[1])), y[l]])
+        r0, r1 = (size * np.sqrt(mass / unit / weights) for mass in (left, right))
+        return r0[:, None] * z0, r1[:, None] * z1, weights / weights.sum()
+
+    def geodesic(self, t):
+        """(directions (k, d), masses (k,)) at time t in [0, 1]: the projection of (1 - t) z0 + t z1, see ``lift``.
+
+        A geodesic of constant speed. Atoms in one direction are not merged.
+        """
+        t = as_fraction("t", t)
+        z0, z1, weights = self.lift()
+        directions, masses = project((1 - t) * z0 + t * z1, weights)
+        return directions[masses > 0], masses[masses > 0]
+
+    def _picture(self):
+        return _circle_svg(*self._measures, self.s) if self._measures[1].shape[1] == 2 else ""
+
+
+@steady
+def spherical_transport(
+    nu0, nu1, gauge, *, directions0, directions1,
+    tol=1e-6, max_iter=None, strict=True, progress=False, callback=None,
+):  # fmt: skip
+    """UW_gamma(nu0, nu1)^2 = min gamma(int (z1 - z0)(z1 - z0)^T) over lifts to R^d of two measures on the sphere.
+
+    UW is the dynamic unbalanced distance: the least int_0^1 gamma(int (b w + tau)(b w + tau)^T dnu_t) dt over
+    d nu/dt + div(nu tau) = 2 b nu.  [App. I; the static form is ours] The trace gives Wasserstein-Fisher-Rao
+    (Hellinger-Kantorovich) with action |tau|^2 + b^2.
+
+    nu0 (k0,), nu1 (k1,): nonnegative masses, totals may differ; directions0 (k0, d), directions1 (k1, d): unit rows, to
+    1e-8 (1e-6 for float32). One side may be empty, the other is then destroyed or created. ``gauge``: a name or a
+    ``swref.Gauge``. The distance is in units of the root of mass. Returns a ``SphericalResult``.
+
+    lower_bound <= UW^2 <= upper_bound in real arithmetic for the floats given, whatever the status: both are widened by
+    what rounding may have done, under the assumptions of ``swref._rounding``. The vectors are used
+    as given: mass m at w counts as m |w|^2 in the direction w / |w|.
+    Status "converged": U - L <= tol U. "rounding": the solver is done, and rounding is what prevents tol. It blurs the
+    distance, not squared, by about d^2 eps mass^(1/2) or, where the best metric is nearly singular, its square by about
+    d^2 eps mass; that matters for measures that nearly coincide.
+    At most ``max_iter`` oracle calls; None: 1000, or d (d + 1) if that is more.
+    ``progress=True`` shows a bar; ``callback(lower, upper)`` is called after each oracle call, in squared units.
+
+    Raises NotConverged (with ``.result``) for any other status than "converged", unless ``strict=False``.
+    Raises ValueError for malformed masses, directions or gauge, GaugeError for a gauge that is not convex.
+    """
+    (nu0, x), (nu1, y) = _as_measure("0", nu0, directions0), _as_measure("1", nu1, directions1)
+    if x.shape[1] != y.shape[1]:
+        raise ValueError(f"directions1: expected d = {x.shape[1]} columns like directions0, got shape {y.shape}")
+    heaviest = max(nu0.max(initial=0), nu1.max(initial=0))
+    if heaviest == 0:
+        raise ValueError("nu0, nu1: at least one of the two measures must have mass")
+    d = x.shape[1]
+    gauge, tol, max_iter = gauge_for(gauge, d), as_tolerance("tol", tol), call_limit(max_iter, d)
+
+    scale = 2.0 ** (math.frexp(heaviest)[1] // 2)  # its square, a power of two, changes no digit
+    oracle = SphereOracle(nu0 / scale / scale, x, nu1 / scale / scale, y)
+    with reporter(progress, callback, scale, "spherical_transport", " oracle calls") as report:
+        solution, plan, moment, potentials = _certified(oracle, gauge, tol, max_iter, report)
+    fields = scaled_back(
+        solution, scale, moment=moment, metric=solution.metric, lower=solution.lower, upper=solution.upper,
+        status=solution.status,
+    )  # fmt: skip
+
+    def sparse(values):
+        return sp.csr_array((values * scale * scale, (plan.i, plan.j)), shape=(len(x), len(y)))
+
+    result = SphericalResult(
+        **fields,
+        semi_couplings=(sparse(plan.g), sparse(plan.h)),
+        s=sparse(np.sqrt(plan.g) * np.sqrt(plan.h)),
+        potentials=potentials,
+        _measures=(nu0, x, nu1, y),
+        _rest=(plan.destroyed * scale * scale, plan.created * scale * scale),
+    )
+    return finish(result, tol, strict, f"masses up to {heaviest:.3g} hide so small a distance")
+
+
+def _as_measure(side, masses, directions):
+    """(masses (k,), directions (k, d)) of one side, checked; k may be 0."""
+    kind = str(getattr(directions, "dtype", "float64"))
+    w = np.array(directions, dtype=float) if np.size(directions) == 0 else as_array(f"directions{side}", directions, 2)
+    if w.ndim != 2 or w.shape[1] == 0:
+        raise ValueError(f"directions{side}: expected shape (k, d), got {w.shape}")
+    nu = np.zeros(0) if np.size(masses) == 0 else as_array(f"nu{side}", masses, 1)
+    if len(nu) != len(w):
+        raise ValueError(f"nu{side}: expected {len(w)} masses, one per row of directions{side}, got {len(nu)}")
+    if (nu < 0).any():
+        raise ValueError(f"nu{side}: must be nonnegative, got {nu.min():.3g}")
+    off = np.abs(np.linalg.norm(w, axis=1) - 1)
+    tolerance = UNIT_TOLERANCE.get(kind, UNIT_TOLERANCE["float64"])
+    if (off > tolerance).any():
+        k = int(np.argmax(off > tolerance))
+        raise ValueError(
+            f"directions{side}: rows must be unit vectors to {tolerance:g}, but row {k} has norm "
+            f"{np.linalg.norm(w[k]):.10g} ({np.sum(off > tolerance)} such rows)"
+        )
+    return nu, w
+
+
+def _certified(oracle, gauge, tol, max_iter, report):
+    """(the engine's solution with certified bounds and status, its mixture as one plan, moment, potentials).
+
+    What rounding does to the bounds is of the order of ``slack`` or, for measures that nearly coincide, much less. So
+    the engine stops at that gap, and goes on if more was asked for.
+    """
+    d, size = oracle.dimension, gauge.value(np.diag(oracle.extent))
+    unit, history = 6 * INNER * d * d * EPS, np.zeros((0, 2))
+    slack = unit * size
+    for _ in range(2):
+        left = max_iter - len(history)
+        # A tenth of the tolerance is kept for dropping negligible plans from the mixture.
+        solution = solve(oracle, gauge, tol=0.9 * tol, max_iter=left, slack=slack, report=report)
+        history = np.concatenate([history, solution.history])
+        plan = _few(solution, 0.05 * tol, oracle)
+        upper, moment = upper_bound(plan, gauge, *oracle.measures)
+        lower, *potentials = lower_bound(solution.metric, solution.lower_handle[1], *oracle.measures)
+        lower *= (1 - 2 * EPS) / metric_size(gauge, solution.metric)
+        met = upper - lower <= tol * upper
+        if met or solution.status != "converged" or len(history) == max_iter:
+            break
+        slack = unit * math.sqrt(size * upper)
+    rounding = solution.status == "converged" or (solution.status == "stalled" and upper - lower <= unit * size)
+    status = "converged" if met else "rounding" if rounding else solution.status
+    found = replace(solution, lower=lower, upper=upper, status=status, history=history)
+    return found, plan, moment, tuple(potentials)
+
+
+def _few(solution, budget, oracle):
+    """The solution's mixture as one plan, without plans of total weight at most ``budget``."""
+    order = np.argsort(solution.weights)
+    keep = np.sort(order[np.cumsum(solution.weights[order]) > budget])
+    weights = solution.weights[keep] / solution.weights[keep].sum()
+    p, _, q, _ = oracle.measures
+    return mixture([solution.handles[k][0] for k in keep], weights, p, q)
+
+
+class SphereOracle:
+    """Q -> W_Q^2 = min <Q, moment> over plans between p (k0,) at x (k0, d) and q (k1,) at y (k1, d), by forest simplex.
+
+    With c_ij = max(x_i^T Q y_j, 0) the dual of the problem over g, h and s <= sqrt(g h) is
+    W_Q^2 = <Q, M0 + M1> - min {sum p alpha^2 + sum q beta^2 : alpha_i beta_j >= c_ij}, M0 = sum p x x^T, M1 likewise.
+    A call starts from the last call's forest. ``pivots`` counts those of each call.
+    """
+
+    def __init__(self, p, x, q, y):
+        self.measures, self.dimension = (p, x, q, y), x.shape[1]
+        self.extent = p @ x**2 + q @ y**2  # the diagonal of M0 + M1
+        self.rows, self.columns = np.flatnonzero(p > NEGLIGIBLE), np.flatnonzero(q > NEGLIGIBLE)
+        self.forest, self.pivots = None, []
+
+    def evaluate(self, Q):
+        _, x, _, y = self.measures
+        plan, g = self._solve(Q)
+        steps = plan.steps(x, y)
+        return lower_bound(Q, g, *self.measures)[0], steps.T @ steps, (plan, g)
+
+    def _solve(self, Q):
+        """(the best plan, potentials g (k1,)) for one Q; g is NaN for atoms too light to be seen."""
+        from ._sphere_kernels import empty_forest, forest_simplex
+
+        p, x, q, y = self.measures
+        n, m = len(self.rows), len(self.columns)
+        g = np.full(len(q), np.nan)
+        g[self.columns] = ((y[self.columns] @ Q) * y[self.columns]).sum(1)
+        if n == 0 or m == 0:
+            none = np.zeros(0, int)
+            return Plan(none, none, np.zeros(0), np.zeros(0), p, q), g
+        if self.forest is None:
+            self.forest = empty_forest(n, m)
+        c = x[self.rows] @ Q @ y[self.columns].T
+        c[c < INNER * self.dimension * EPS * c.max()] = 0  # zero but for rounding, and no reason to move mass
+        flow, pivots = forest_simplex(c, self.forest, np.concatenate([p[self.rows], q[self.columns]]))
+        self.pivots.append(pivots)
+        linked = self.forest.first[n:] >= 0
+        g[self.columns[linked]] -= self.forest.potential[n:][linked] ** 2
+        (e,) = np.nonzero(self.forest.row >= 0)
+        i, j, flow = self.forest.row[e], self.forest.column[e], flow[e]
+        out, into = np.bincount(i, flow, n), np.bincount(j, flow, m)
+        keep = (flow > 4 * EPS * out[i]) | (flow > 4 * EPS * into[j])  # the others are zero but for rounding
+        i, j, flow = self.rows[i[keep]], self.columns[j[keep]], flow[keep]
+        destroyed, created = p.copy(), q.copy()
+        destroyed[i], created[j] = 0, 0
+        return Plan(i, j, flow, flow, destroyed, created).fitted(p, q), g
+
+
+@silent
+def project(x, weights=None):
+    """Pi_2 of sum_i w_i delta_{x_i}: (directions x / |x| (n, d), masses w |x|^2 (n,)).  [Prop. I.1]
+
+    x (n, d); weights (n,), nonnegative (None: 1/n each). A point at the origin has mass 0, in the direction e_1.
+    """
+    x = as_array("x", x, 2)
+    weights = np.full(len(x), 1 / len(x)) if weights is None else as_array("weights", weights, 1, (len(x),))
+    if (weights < 0).any():
+        raise ValueError(f"weights: must be nonnegative, got {weights.min():.3g}")
+    directions, radius = _polar(x)
+    return directions, (np.sqrt(weights) * radius) ** 2
+
+
+def split(x, v):
+    """(b (n,), tau (n, d)) of velocities v (n, d) = b x + |x| tau, tau orthogonal to x, at x (n, d).  [Prop. I.2]
+
+    If v(r w) = r v(w), then b and tau depend on the direction w only, and the projection of the flow solves
+    d nu/dt + div(nu tau) = 2 b nu. Zero at the origin.
+    """
+    x = as_array("x", x, 2)
+    v = as_array("v", v, 2, x.shape)
+    directions, radius = _polar(x)
+    u = np.divide(v, radius[:, None], out=np.zeros_like(v), where=radius[:, None] > 0)
+    b = (u * directions).sum(1)
+    return b, u - b[:, None] * directions
+
+
+def continuity_residual(times, positions, velocities, weights=None):
+    """d/dt int psi dnu_t - int (2 b psi + tau . grad psi) dnu_t along particles, (k - 2, J).  [Prop. I.2]
+
+    times (k,), increasing; positions, velocities (k, n, d) at those times; weights (n,) (None: 1/n). The J functions
+    psi are 1, w_a and w_a w_b, a <= b: for d = 2 the trigonometric polynomials of degree 2. Time derivatives are
+    second-order differences at the inner times: for a flow the residual is O(dt^2).
+    """
+    times, x = as_array("times", times, 1), as_array("positions", positions, 3)
+    if len(times) != len(x) or len(x) < 3 or not (np.diff(times) > 0).all():
+        raise ValueError(f"times: expected {len(x)} >= 3 increasing numbers, got {times}")
+    v = as_array("velocities", velocities, 3, x.shape)
+    masses, rates = [], []
+    for now, speed in zip(x, v, strict=True):
+        w, mass = project(now, weights)
+        b, tau = split(now, speed)
+        psi, slope = _quadratics(w, tau)
+        masses.append(mass @ psi)
+        rates.append(mass @ (2 * b[:, None] * psi + slope))
+    return (np.gradient(np.array(masses), times, axis=0) - np.array(rates))[1:-1]
+
+
+def _quadratics(w, tau):
+    """1, w_a, w_a w_b at w (n, d), and their derivatives along tau: (n, J) each."""
+    a, b = np.triu_indices(w.shape[1])
+    psi = np.column_stack([np.ones(len(w)), w, w[:, a] * w[:, b]])
+    return psi, np.column_stack([np.zeros(len(w)), tau, tau[:, a] * w[:, b] + w[:, a] * tau[:, b]])
+
+
+def _polar(x):
+    """(directions (n, d), radii (n,)), without over- or underflow of the squares; e_1 at the origin."""
+    size = np.abs(x).max(1)
+    unit = np.divide(x, size[:, None], out=np.zeros_like(x), where=size[:, None] > 0)
+    unit[size == 0, 0] = 1
+    length = np.linalg.norm(unit, axis=1)
+    return unit / length[:, None], size * length
+
+
+def _circle_svg(nu0, x, nu1, y, s, width=220, most=300):
+    """The circle as a small SVG: source discs inside it, target squares outside, the ``most`` heaviest chords."""
+    s = s.tocoo()
+    heavy = np.argsort(-s.data, kind="stable")[:most]
+    top = max(nu0.max(initial=0), nu1.max(initial=0))
+
+    def place(w):
+        return width / 2 + 0.42 * width * w * [1, -1]
+
+    X, Y, shade = place(0.95 * x), place(1.05 * y), s.data / s.data.max(initial=np.finfo(float).tiny)
+    lines = "".join(
+        f"<line x1='{a[0]:.1f}' y1='{a[1]:.1f}' x2='{b[0]:.1f}' y2='{b[1]:.1f}' stroke-opacity='{w:.2f}'/>"
+        for a, b, w in zip(X[s.row[heavy]], Y[s.col[heavy]], shade[heavy], strict=True)
+    )
+    heaviest0, heaviest1 = np.argsort(-nu0, kind="stable")[:most], np.argsort(-nu1, kind="stable")[:most]
+    discs = "".join(
+        f"<circle cx='{a[0]:.1f}' cy='{a[1]:.1f}' r='{5 * r:.1f}'/>"
+        for a, r in zip(X[heaviest0], np.sqrt(nu0[heaviest0] / top), strict=True)
+    )
+    squares = "".join(
+        f"<rect x='{b[0] - 4 * r:.1f}' y='{b[1] - 4 * r:.1f}' width='{8 * r:.1f}' height='{8 * r:.1f}'/>"
+        for b, r in zip(Y[heaviest1], np.sqrt(nu1[heaviest1] / top), strict=True)
+    )
+    return (
+        f"<svg viewBox='0 0 {width} {width}' width='{width}' height='{width}' role='img' "
+        f"aria-label='plan on the circle'>"
+        f"<circle cx='{width / 2}' cy='{width / 2}' r='{0.42 * width}' fill='none' stroke='#bbb'/>"
+        f"<g stroke='#888'>{lines}</g><g fill='#4a4a4a'>{discs}</g><g fill='none' stroke='#4a4a4a'>{squares}</g></svg>"
+    )
