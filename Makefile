@@ -1,4 +1,5 @@
 # make book    the executed book, at _build/html/index.html
+# make check   the quick part for daily work, in a minute and a half: lint, layers, the core of the unit tests
 # make test    everything that must hold: lint, layers, unit tests, every notebook, a strict book build
 # make lab     JupyterLab on the chapters
 # make bench   the benchmarks against their peers; flows.py needs PyTorch (it says how to install it) or is skipped
@@ -12,7 +13,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup book test lint lab bench figures macros lock clean
+.PHONY: help setup book check test lint lab bench figures macros lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -63,6 +64,9 @@ lint: setup
 	ruff check
 	ruff format --check
 	lint-imports
+
+check: lint
+	pytest -n 2 -m "not slow"
 
 test: lint $(IPYTHON_CONFIG)
 	pytest -n 2

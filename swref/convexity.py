@@ -57,6 +57,7 @@ def modulus(A, gauge):
     """The largest kappa >= 0 with A >= kappa Q for all Q in K: min_u u.A u / gamma(u u^T), a float.  [Prop. 5.4]
 
     A (d, d) positive semidefinite: the Hessian of a potential, which is then kappa-convex along displacement geodesics.
+    ``gauge``: a name or a ``swref.Gauge``.
     ValueError for a Hessian with a negative eigenvalue: no kappa >= 0 exists, the potential is not convex.
 
     Spectral gauges: lambda_min(A) / gamma(e e^T), |e| = 1, exactly. Others: gamma(u u^T) / u.A u is maximised by rounds
@@ -95,7 +96,7 @@ def regularized_transport(x, y, gauge, eps, Q0=None, **options):
     ``Q0`` (d, d) positive definite; None: the identity. Every Q in the new K is at least eps Q0, hence definite, and
     entropy is convex along the displacement interpolation of the plan, which need not be so for gamma. The plan is
     nearly optimal for gamma: gamma(moment) <= W_gamma^2 + eps/(1 - eps) <Q0, moment of any optimal plan>.
-    x, y, ``options`` and errors: those of ``transport``.
+    x, y, ``gauge``, ``options`` and errors: those of ``transport``.
     """
     eps, d = as_tolerance("eps", eps), as_cloud("x", x).shape[1]
     linear = get_gauge("trace") if Q0 is None else get_gauge("linear", Q0=as_psd("Q0", Q0, d))

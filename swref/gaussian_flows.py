@@ -209,8 +209,8 @@ def gaussian_flow(
 def kl_flow(m0, S0, target_mean, target_cov, gauge, *, t_end, **options):
     """The flow of KL(. | N(target_mean, target_cov)) from N(m0, S0); at p = 1 the Ornstein-Uhlenbeck flow.  [Prop. H.9]
 
-    m0, target_mean (d,); S0, target_cov (d, d), positive definite. Returns a ``GaussianFlowResult``; ``options`` are
-    those of ``gaussian_flow``.
+    m0, target_mean (d,); S0, target_cov (d, d), positive definite. Returns a ``GaussianFlowResult``; ``gauge``,
+    ``t_end`` and ``options`` are those of ``gaussian_flow``.
     """
     energy = GaussianKL(target_mean, target_cov)
     m0 = as_array("m0", m0, 1, energy.mean.shape)
@@ -222,7 +222,7 @@ def linear_network_flow(S0, C_rho, B_rho, gauge, *, t_end, **options):
     """The flow of ``LinearNetwork(C_rho, B_rho)`` from N(0, S0), which stays centred.  [Prop. F.2]
 
     S0 (k + l, k + l), C_rho (l, l), B_rho (k, l); singular S0 and C_rho included. Returns a ``GaussianFlowResult``;
-    ``options`` are those of ``gaussian_flow``.
+    ``gauge``, ``t_end`` and ``options`` are those of ``gaussian_flow``.
     """
     energy = LinearNetwork(C_rho, B_rho)
     d = sum(energy.B.shape)
@@ -269,7 +269,7 @@ def modal_flow(beta, r0, s0, gauge, *, t_end, times=None, tol=1e-12):
         N^q = sum_j (x_j^2)^(q/2) (a_j^(q/2) + b_j^(q/2)),
 
     E = sum x_j^2 / 2 and dE/dt = -N^2. beta, r0, s0 (modes,), s0 >= |r0|; ``gauge`` Schatten (ValueError otherwise:
-    ``linear_network_flow`` takes any). ``times`` (k,) as in ``gaussian_flow``.
+    ``linear_network_flow`` takes any). ``times`` (k,) in [0, ``t_end``] as in ``gaussian_flow``.
 
     Integrated by LSODA with relative and absolute tolerance ``tol`` in the variables (a^eta - 1)/eta, log a at p = 1,
     eta = 1 - q/2, for the larger of s0, |beta| as the unit: at the default r is good to about 1e-10. For p > 1 two

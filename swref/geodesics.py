@@ -49,10 +49,11 @@ def density(points, axes, weights=None, *, width=WIDTH):
 
 @silent
 def momentum(points, velocities, axes, weights=None, *, width=WIDTH):
-    """m(z) = sum_i w_i v_i times the kernel of ``density``; velocities (n, d), returns (d, *grid).
+    """m(z) = sum_i w_i v_i times the kernel of ``density``; velocities (n, d) of the points; returns (d, *grid).
 
     m / rho is the velocity field that moves rho: d rho/dt + div m = 0 when dx_i/dt = v_i. As width -> 0 it tends to the
-    conditional mean of v given the place, where rho has a density.  [Thm 4.2] Errors: as for ``density``.
+    conditional mean of v given the place, where rho has a density.  [Thm 4.2] axes, weights, width, errors: as for
+    ``density``.
     """
     points, axes, weights, width = _checked(points, axes, weights, width)
     velocities = as_array("velocities", velocities, 2, points.shape)
@@ -61,7 +62,7 @@ def momentum(points, velocities, axes, weights=None, *, width=WIDTH):
 
 @silent
 def axes_around(*clouds, cells=96, width=WIDTH):
-    """d increasing arrays that reach 5 widths beyond all clouds (n, d); the longest has ``cells`` steps, all equal.
+    """d increasing arrays that reach 5 ``width`` beyond all clouds (n, d); the longest has ``cells`` steps, all equal.
 
     Raises ValueError for no clouds, or clouds of several dimensions.
     """

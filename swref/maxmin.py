@@ -57,8 +57,9 @@ def solve(oracle, gauge, *, tol, max_iter, slack=0.0, report=None):
     ``oracle.evaluate(Q)`` returns (value, moment, handle): a lower bound of the minimum over plans of <Q, moment>
     (exact up to rounding), the (d, d) moment of a minimizing plan, and whatever the caller needs to rebuild that plan.
     ``oracle.dimension`` is d. ``slack`` is a number, or a function of the handle that the last call gave.
-    ``report(lower, upper)`` is called after each oracle call. KeyboardInterrupt ends the loop with status "interrupted"
-    and the bounds reached. What rounding does to the oracle and the gauge is the caller's to add.
+    ``report(lower, upper)`` is called after each of at most ``max_iter`` oracle calls. KeyboardInterrupt ends the loop
+    with status "interrupted" and the bounds reached. What rounding does to the oracle and the gauge is the caller's
+    to add.
 
     Every moment seen is an atom. The master problem min_lambda gamma(sum_k lambda_k moment_k) gives the upper bound;
     its dual solution Q is the next query. The master is solved loosely, to a fraction of the current gap, and its

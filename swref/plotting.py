@@ -56,7 +56,7 @@ def gauge_color(gauge):
 
 
 def gauge_label(gauge):
-    """Short text for legends: "p = 2" or "p = ∞" for Schatten gauges, the repr of others."""
+    """Short text for legends: "p = 2" or "p = ∞" for a Schatten ``gauge``, the repr of others."""
     gauge = _as_gauge(gauge)
     if not isinstance(gauge, (Schatten, RootSchatten)):
         return repr(gauge)
@@ -77,7 +77,7 @@ def plot_film(rows, times, half_width=2):
     """Densities in a grid of pictures, a column per time; returns the figure.
 
     ``rows``: (nodes, densities, color, label) each, ``nodes`` the two axes of a grid, ``densities`` (times, nx, ny);
-    shades run up to the maximum of the row. The window is a square about 0.
+    shades run up to the maximum of the row. The window is a square about 0, of sides 2 ``half_width``.
     """
     rows, window = list(rows), (-half_width, half_width)
     fig, grid = plt.subplots(len(rows), len(times), figsize=(7, 1.45 * len(rows)), sharex=True, sharey=True)
@@ -100,7 +100,7 @@ def _as_gauge(gauge):
 
 
 def planar(ax, limits=None):
-    """Equal scales and named axes for a picture of the plane; ``limits`` = (xmin, xmax, ymin, ymax)."""
+    """Equal scales and named axes on ``ax``, a picture of the plane; ``limits`` = (xmin, xmax, ymin, ymax)."""
     ax.set(xlabel="first coordinate", ylabel="second coordinate")
     ax.set_aspect("equal")
     if limits is not None:
@@ -109,7 +109,10 @@ def planar(ax, limits=None):
 
 
 def plot_clouds(ax, x, y, a=None, b=None, size=9, names=("source", "target")):
-    """Source points (n, 2) filled, target points (m, 2) open; areas proportional to the weights."""
+    """Source points x (n, 2) filled, target points y (m, 2) open, on ``ax``; areas proportional to the weights.
+
+    ``a`` (n,), ``b`` (m,): weights, None if equal. ``size``: the mean area, in points^2. ``names``: for the legend.
+    """
     x, y = as_array("x", x, 2), as_array("y", y, 2)
     areas = [size if w is None else size * len(w) * as_array(name, w, 1) for name, w in (("a", a), ("b", b))]
     ax.scatter(*x.T, s=areas[0], c=SOURCE, linewidths=0, zorder=3, label=names[0])
@@ -120,7 +123,8 @@ def plot_clouds(ax, x, y, a=None, b=None, size=9, names=("source", "target")):
 def plot_plan(ax, x, y, plan, color, every=1, strongest=0.8):
     """One segment per nonzero of ``plan`` (n, m), opacity proportional to its mass.
 
-    ``every`` thins the sources shown; the strongest segment drawn has opacity ``strongest``.
+    It joins x_i to y_j, x (n, 2), y (m, 2), on ``ax``, in this ``color``. ``every`` thins the sources shown; the
+    strongest segment drawn has opacity ``strongest``.
     """
     x, y, plan = as_array("x", x, 2), as_array("y", y, 2), coo_array(plan)
     if plan.shape != (len(x), len(y)):
@@ -137,7 +141,10 @@ def plot_plan(ax, x, y, plan, color, every=1, strongest=0.8):
 
 
 def plot_paths(ax, paths, color, every=1, size=3):
-    """Trajectories ``paths`` (times, n, 2), one pale line each, with a dot where it ends; ``every`` thins them."""
+    """Trajectories ``paths`` (times, n, 2), a pale line each on ``ax``, with a dot where it ends.
+
+    ``color``: one for all; ``every`` thins them; ``size``: that of the dots.
+    """
     paths = as_array("paths", paths, 3)[:, ::every]
     lines = LineCollection(np.swapaxes(paths, 0, 1), colors=color, linewidths=0.7, alpha=0.35, zorder=2)
     ax.add_collection(lines, autolim=True)
@@ -147,7 +154,10 @@ def plot_paths(ax, paths, color, every=1, size=3):
 
 
 def plot_moment(ax, S, color, center=(0, 0), label=None, **line):
-    """The ellipse {center + S^(1/2) u : |u| = 1}; half-axes: roots of the eigenvalues of S (2, 2)."""
+    """The ellipse {center + S^(1/2) u : |u| = 1} on ``ax``; half-axes: roots of the eigenvalues of S (2, 2).
+
+    ``color``, ``label`` and all else in ``line`` go to ``ax.plot``.
+    """
     lam, U = np.linalg.eigh(as_psd("S", S, 2))
     t = np.linspace(0, 2 * np.pi, 181)
     points = (U * np.sqrt(np.maximum(lam, 0))) @ np.array([np.cos(t), np.sin(t)])
@@ -156,7 +166,10 @@ def plot_moment(ax, S, color, center=(0, 0), label=None, **line):
 
 
 def plot_unit_ball(ax, gauge, color=None, label=None, **line):
-    """The set {(a, b) >= 0 : gamma(diag(a, b)) <= 1}, its boundary drawn in the gauge's colour."""
+    """The set {(a, b) >= 0 : gamma(diag(a, b)) <= 1}, its boundary drawn on ``ax``.
+
+    ``color`` and ``label``: None for those of the gauge; all else in ``line`` goes to ``ax.plot``.
+    """
     gauge = _as_gauge(gauge)
     color = gauge_color(gauge) if color is None else color
     t = np.linspace(0, np.pi / 2, 181)
@@ -169,7 +182,10 @@ def plot_unit_ball(ax, gauge, color=None, label=None, **line):
 
 
 def plot_exponents(ax, exponents, values, label, **line):
-    """values (k,) against Schatten exponents p (k,), spaced by 1/p, one dot in each gauge's colour."""
+    """values (k,) against Schatten ``exponents`` p (k,), spaced by 1/p, one dot in each gauge's colour, on ``ax``.
+
+    ``label``: of the line through them; all else in ``line`` goes to ``ax.plot``.
+    """
     exponents = np.asarray(exponents, float)  # infinity is one of them
     values = as_array("values", values, 1, exponents.shape)
     ax.plot(1 / exponents, values, **{"color": SOURCE, "linewidth": 1, "label": label, **line})

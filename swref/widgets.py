@@ -46,13 +46,13 @@ class Layer:
 
 
 def points(xy, color="ink", size=3.0, weight=None):
-    """Discs at the rows of xy (n, 2), of radius size * sqrt(weight / max(weight)): area shows weight."""
+    """Discs of this color at the rows of xy (n, 2), of radius size * sqrt(weight / max(weight)): area shows weight."""
     xy = _coordinates("xy", xy)
     return Layer("points", xy, _color(color), check_positive("size", size), _weights(weight, len(xy)))
 
 
 def segments(start, end, color="ink", size=1.0, weight=None):
-    """Lines start[i] -- end[i], both (n, 2), `size` pixels wide, of opacity weight / max(weight)."""
+    """Lines of this color, start[i] -- end[i], both (n, 2), `size` pixels wide, of opacity weight / max(weight)."""
     start, end = _coordinates("start", start), _coordinates("end", end)
     if len(start) != len(end):
         raise ValueError(f"end: has {len(end)} rows; it needs one per row of start, {len(start)}")
@@ -61,13 +61,13 @@ def segments(start, end, color="ink", size=1.0, weight=None):
 
 
 def curve(xy, color="ink", size=1.5, closed=False, fill=False, dash=False):
-    """The polyline through the rows of xy (n, 2), `size` pixels wide; `fill` tints its inside."""
+    """The line through xy (n, 2), `size` pixels wide, of this color, `closed` or `dash`ed; `fill` tints its inside."""
     xy = _coordinates("xy", xy)
     return Layer("curve", xy, _color(color), check_positive("size", size), None, bool(closed), bool(fill), bool(dash))
 
 
 def ellipse(center, shape, color="ink", size=1.5, fill=False, dash=False):
-    """The curve {center + shape^(1/2) u : |u| = 1}; shape (2, 2) is PSD, for example a covariance."""
+    """The curve {center + shape^(1/2) u : |u| = 1}; shape (2, 2) PSD; color, size, fill, dash as for `curve`."""
     values, vectors = np.linalg.eigh(as_psd("shape", shape, 2))
     angle = np.linspace(0, 2 * np.pi, 73)[:-1]
     rim = (np.stack([np.cos(angle), np.sin(angle)], axis=1) * np.sqrt(np.maximum(values, 0))) @ vectors.T
@@ -75,7 +75,7 @@ def ellipse(center, shape, color="ink", size=1.5, fill=False, dash=False):
 
 
 def text(at, string, color="ink", size=13.0, anchor="middle"):
-    """`string` at the point `at` (2,), `size` pixels high; anchor is "start", "middle" or "end"."""
+    """`string` at the point `at` (2,), of this color, `size` pixels high; anchor is "start", "middle" or "end"."""
     if anchor not in ("start", "middle", "end"):
         raise ValueError(f'anchor: must be "start", "middle" or "end", got {anchor!r}')
     xy = _coordinates("at", [at])
@@ -83,7 +83,7 @@ def text(at, string, color="ink", size=13.0, anchor="middle"):
 
 
 def note(string):
-    """A line of text below the picture, also spoken by screen readers: the place for numbers."""
+    """The line of text `string` below the picture, also spoken by screen readers: the place for numbers."""
     return Layer("note", np.zeros((0, 2)), text=str(string))
 
 

@@ -41,7 +41,8 @@ def problem(regime, seed=0, *, heads=200, sequences=32, tokens=16, token_dim=4, 
     """The setting of Figure 4: ``regime`` is "dense" or "sparse".
 
     The seed draws tokens, teacher and start separately: both regimes share tokens and start, and a smaller problem has
-    the first sequences and heads of a larger one.
+    the first sequences and heads of a larger one. ``token_dim`` and ``head_dim`` are those of ``Attention``;
+    ``teachers`` is the number of heads of the teacher.
     """
     if regime not in REGIMES:
         raise ValueError(f"regime: got {regime!r}, wants one of {list(REGIMES)}")
@@ -226,5 +227,8 @@ def inside(setting, heads, seed=0):
 
 
 def figure_4(seeds=range(5), regimes=tuple(REGIMES), **options):
-    """{regime: [Pair, ...]}; options as in ``pair``, for example ``**QUICK``."""
+    """{regime: [Pair, ...]}, a pair for each of ``seeds``; options as in ``pair``, for example ``**QUICK``.
+
+    ``regimes``: those that are run.
+    """
     return {regime: [pair(regime, seed, **options) for seed in seeds] for regime in regimes}

@@ -31,19 +31,22 @@ def directions(n):
 
 
 def bump(n, mass=1.0, angle=0.0, concentration=8.0, floor=0.05):
-    """A von Mises density (n,); the share ``floor`` of the mass is spread evenly."""
+    """A von Mises density (n,) about ``angle``, with this ``concentration``.
+
+    The share ``floor`` of its mass is spread evenly.
+    """
     rho = np.exp(concentration * (np.cos(angles(n) - angle) - 1))
     return mass * ((1 - floor) * rho / rho.mean() + floor) / (2 * np.pi)
 
 
 def pair(name, n):
-    """Two densities (n,): mass one at angle 0, and the bump that ``PAIRS`` names."""
+    """Two densities (n,): mass one at angle 0, and the bump that ``PAIRS`` has under ``name``."""
     mass, angle = PAIRS[name]
     return bump(n), bump(n, mass, angle)
 
 
 def planned(rho0, rho1, gauge, tol=1e-6):
-    """``spherical_transport`` between the densities as atoms at the cell centres."""
+    """``spherical_transport`` (gauge, tol) between the densities rho0 and rho1 as atoms at the cell centres."""
     n = len(rho0)
     masses = [rho * 2 * np.pi / n for rho in (rho0, rho1)]
     return spherical_transport(*masses, gauge, directions0=directions(n), directions1=directions(n), tol=tol)
@@ -67,7 +70,10 @@ class CircleFlow:
 
 
 def flowing(rho0, rho1, gauge, n_time=16, tol=2e-3, max_iter=3000):
-    """The ``CircleFlow`` between two densities (n,), by ADMM until upper - lower <= tol upper or ``max_iter``."""
+    """The ``CircleFlow`` between the densities rho0 and rho1 (n,) in ``n_time`` intervals for a gauge.
+
+    By ADMM, until upper - lower <= tol upper or ``max_iter``.
+    """
     gauge, grid = get_gauge(gauge), _Circle(n_time, len(rho0))
     ends = grid.ends(rho0[:, None], rho1[:, None])
     safe = grid.positive_pair(rho0[:, None], rho1[:, None])

@@ -20,7 +20,7 @@ def centers(n):
 
 
 def poured(n, *places, width=0.2, floor=1e-3):
-    """Density (n, n) of mass one: a Gaussian heap of this standard deviation at each place (2,).
+    """Density (n, n) of mass one: a Gaussian heap of standard deviation ``width`` at each of ``places`` (2,).
 
     The share ``floor`` of the mass is spread evenly. Values at cell centres, scaled to mass one on the square.
     """
@@ -33,25 +33,31 @@ def poured(n, *places, width=0.2, floor=1e-3):
 
 
 def turning(n, floor=1e-3):
-    """Densities of the two heaps and of the two holes, (n, n) each."""
+    """Densities of the two heaps and of the two holes, (n, n) each; ``floor`` as in ``poured``."""
     there = np.array([np.cos(np.pi / 3), np.sin(np.pi / 3)])
     return [poured(n, c, -c, floor=floor) for c in (np.array([1, 0]), there)]
 
 
 def planned(ends, gauge, tol=1e-4):
-    """The centres (n^2, 2), and the ``transport`` between the densities ``ends`` as atoms at the centres."""
+    """The centres (n^2, 2), and the ``transport`` between the densities ``ends`` as atoms there.
+
+    ``gauge`` and ``tol`` are its own.
+    """
     x = centers(len(ends[0])).reshape(-1, 2)
     a, b = (rho.ravel() * SIDE**2 / rho.size for rho in ends)
     return x, transport(x, x, gauge, a, b, tol=tol)
 
 
 def flowing(ends, gauge, tol=2e-3, n_time=16, **options):
-    """The ``dynamic_transport`` between the densities ``ends`` as they are, no floor added."""
+    """The ``dynamic_transport`` between the densities ``ends`` as they are, no floor added.
+
+    ``gauge``, ``tol``, ``n_time`` and ``options`` are its own.
+    """
     spacing = SIDE / len(ends[0])
     return dynamic_transport(*ends, gauge, spacing=spacing, n_time=n_time, tol=tol, floor=0, **options)
 
 
 def velocity_moments(flow):
-    """S_k = int m m^T / rho dx of each interval, (n_time, 2, 2)."""
+    """S_k = int m m^T / rho dx of each interval of a ``flow`` (a ``DynamicResult``), (n_time, 2, 2)."""
     m, rho = flow.momentum, flow.density
     return np.einsum("txya,txyb,txy->tab", m, m, SIDE**2 / rho[0].size / rho)

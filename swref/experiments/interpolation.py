@@ -25,7 +25,11 @@ class Interpolation:
 
 
 def interpolate(name, shift=SHIFT, n=None, seed=0, *, times=TIMES, width=WIDTH, cells=96, tol=1e-6):
-    """The pair ``name`` of ``shapes.PAIRS`` with n points each, solved for p = 1 and inf and moved to all ``times``."""
+    """The pair ``name`` of ``shapes.PAIRS`` with n points each, solved for p = 1 and inf and moved to all ``times``.
+
+    ``shift``, ``n`` and ``seed`` as in ``shapes.pair``, ``tol`` as in ``transport``, ``width`` and ``cells`` as in
+    ``axes_around``.
+    """
     x, y = pair(name, shift, n, seed)
     solved = {gauge: transport(x, y, gauge, tol=tol) for gauge in ("trace", "operator")}
     clouds = {gauge: [_centred(x, y, result.plan, float(t)) for t in times] for gauge, result in solved.items()}
@@ -38,12 +42,12 @@ def interpolate(name, shift=SHIFT, n=None, seed=0, *, times=TIMES, width=WIDTH, 
 
 
 def figure_2(n=1500, **options):
-    """{pair: Interpolation} of Figure 2, the pairs of Figure 1; options as in ``interpolate``."""
+    """{pair: Interpolation} of Figure 2, the pairs of Figure 1 with n points; options as in ``interpolate``."""
     return {name: interpolate(name, n=n, **options) for name in list(PAIRS)[:2]}
 
 
 def figure_8(n=1200, **options):
-    """{pair: Interpolation} of Figure 8, the pairs of Figure 7; options as in ``interpolate``."""
+    """{pair: Interpolation} of Figure 8, the pairs of Figure 7 with n points; options as in ``interpolate``."""
     return {name: interpolate(name, n=n, **options) for name in list(PAIRS)[2:]}
 
 

@@ -20,7 +20,10 @@ def cases():
 
 
 def run(beta, r0, s0, p, points=400, **options):
-    """The ``modal_flow`` of one case up to HORIZON; times crowd near zero, where the fast mode moves."""
+    """The ``modal_flow`` of one case (beta, r0, s0, p) up to HORIZON, at ``points`` times that crowd near zero.
+
+    There the fast mode moves. ``options`` are those of ``modal_flow``.
+    """
     times = HORIZON * np.linspace(0, 1, points) ** 3
     return modal_flow(beta, r0, s0, get_gauge("schatten", p=p), t_end=HORIZON, times=times, **options)
 

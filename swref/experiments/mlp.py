@@ -34,7 +34,8 @@ class Problem:
 def problem(n=NEURONS, size=INPUTS, seed=SEED, activation="relu"):
     """Fig. 3: ``size`` standard normal inputs; n students, normal with the teacher's mean and half its variance.
 
-    The variance is per coordinate. Network and teacher are means over their neurons, not sums.
+    The variance is per coordinate. Network and teacher are means over their neurons, not sums. ``seed`` draws all;
+    ``activation`` is that of ``TwoLayerNet``.
     """
     n, size, rng = check_count("n", n), check_count("size", size), np.random.default_rng(seed)
     teacher = np.column_stack([SIGNS, np.cos(ANGLES), np.sin(ANGLES)])
@@ -69,7 +70,7 @@ def clipped_flow(problem, gauge, *, horizon=None, steps=STEPS, cap=CAP, bound=BO
 
     ``horizon`` in intrinsic time (None: ``HORIZONS``, that of p = inf for every p > 1). ``cap`` bounds the Frobenius
     norm for 1920 neurons; for n it is scaled by sqrt(n / 1920), the same root mean square per neuron. ``bound`` clamps
-    the coordinates.
+    the coordinates. ``problem``: a ``Problem``; ``gauge``: any; ``n_snapshots``: states kept.
     """
     x, steps, n_snapshots = problem.start.copy(), check_count("steps", steps), check_count("n_snapshots", n_snapshots)
     gauge = gauge_for(gauge, x.shape[1])
@@ -105,7 +106,8 @@ class Figure3:
 def figure_3(preset="full", *, seed=SEED, exponents=(1, np.inf), t_end=HORIZONS[1], tol=1e-3, n_snapshots=67):
     """What Fig. 3 shows, on both clocks. ``preset``: "full", the paper's sizes and 20 seconds, or "quick".
 
-    ``t_end`` and ``tol`` are those of ``swref.flow``; the snapshots are equally spaced on each clock.
+    ``t_end`` and ``tol`` are those of ``swref.flow``; ``n_snapshots`` are equally spaced on each clock. ``seed`` as in
+    ``problem``, ``exponents``: the p.
     """
     if preset not in PRESETS:
         raise ValueError(f"preset: expected one of {list(PRESETS)}, got {preset!r}")
@@ -136,7 +138,10 @@ def reduced(x):
 
 
 def alignment(x, weights=None, *, width=0.2):
-    """The share of sum_i w_i |u_i| |v_i| within ``width`` radians of a teacher whose output has the sign of u_i."""
+    """The share of sum_i w_i |u_i| |v_i| within ``width`` radians of a teacher whose output has the sign of u_i.
+
+    x (n, 3), weights (n,), None: equal.
+    """
     x, width = as_cloud("x", x, 3), check_positive("width", width)
     mass = as_weights("weights", weights, len(x)) * np.linalg.norm(reduced(x), axis=1)
     apart = _turn(np.arctan2(x[:, 2], x[:, 1])[:, None] - ANGLES)
@@ -147,7 +152,8 @@ def alignment(x, weights=None, *, width=0.2):
 def angular_density(x, weights=None, *, bandwidth=0.1, size=360):
     """(angles (size,), density (size,)) of the angles of v, neuron i counted with w_i |u_i| |v_i|.
 
-    A Gaussian kernel on the circle; the density integrates to one over [0, 2 pi).
+    x (n, 3), weights (n,). A Gaussian kernel on the circle, of deviation ``bandwidth``;
+    the density integrates to one over [0, 2 pi).
     """
     x, size = as_cloud("x", x, 3), check_count("size", size)
     weights, bandwidth = as_weights("weights", weights, len(x)), check_positive("bandwidth", bandwidth)

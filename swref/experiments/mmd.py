@@ -64,7 +64,10 @@ class Race:
 
 
 def figure_5(gauges=GAUGES, *, particles=PARTICLES, dimension=2, horizon=HORIZON, tol=TOL, snapshots=41, seed=SEED):
-    """The ``Race`` of Figure 5 for ``gauges`` {name: gauge}; snapshots at equal steps of the square root of time."""
+    """The ``Race`` of Figure 5 for ``gauges`` {name: gauge}; snapshots at equal steps of the square root of time.
+
+    ``particles``, ``dimension`` and ``seed`` as in ``clouds``; ``horizon`` and ``tol`` are the flow's t_end and tol.
+    """
     source, target = clouds(particles, seed, dimension)
     options = {"t_end": horizon, "tol": tol, "snapshot_times": horizon * np.linspace(0, 1, snapshots) ** 2}
     gauges = {name: get_gauge(gauge) for name, gauge in gauges.items()}
@@ -73,7 +76,10 @@ def figure_5(gauges=GAUGES, *, particles=PARTICLES, dimension=2, horizon=HORIZON
 
 
 def account(gauge, tols, **options):
-    """(len(tols), 4): |residual| / decrease, steps, force evaluations and last energy of one flow at each tolerance."""
+    """(len(tols), 4): |residual| / decrease, steps, force evaluations and last energy of one flow at each tolerance.
+
+    The flow is that of ``figure_5`` for this gauge, with these options.
+    """
     rows = []
     for tol in tols:
         result = figure_5({"flow": gauge}, tol=tol, snapshots=2, **options).flows["flow"]

@@ -43,7 +43,7 @@ class Space:
         return float(scipy.linalg.eigh(K, self.mass, eigvals_only=True, subset_by_index=[0, 1])[1])
 
     def constant(self, p):
-        """(kappa, q_1): min E_p(u) / Var(u), and the first entry of a minimising Q = diag(q_1, q_2), q_1 >= q_2."""
+        """(kappa, q_1) for Schatten p: min E_p(u) / Var(u), and a minimising Q = diag(q_1, q_2), q_1 >= q_2."""
         if p == 1:
             return self.gap((1.0, 1.0)), 1.0
         dual = Schatten(p).conjugate
@@ -63,8 +63,9 @@ class Space:
         return np.linalg.inv(self.mass)
 
     def decay(self, u, gauge, times):
-        """(Var(u_t), E(u_t)), each (k,), for du/dt = div(P grad u), P the multiplier of G_u, from u (k,).
+        """(Var(u_t), E(u_t)) at ``times``, for du/dt = div(P grad u) from u (k,).
 
+        P is the multiplier of G_u for ``gauge``.
         To second order in the density 1 + u this is the flow of KL(. | beta), so KL = Var/2 and dKL/dt = -E.
         """
 
@@ -103,7 +104,7 @@ def polynomials(r, degree=12):
 
 
 def finite_elements(r, refinements=5):
-    """The ``Space`` of piecewise quadratic functions on a disc: 4 triangles, cut into 4 ``refinements`` times."""
+    """The ``Space`` of piecewise quadratics for exp(-|x|^r): a disc of 4 triangles, cut into 4 ``refinements`` times."""
     import skfem  # for the book and the tests only
 
     radius = TAIL ** (1 / check_positive("r", r))

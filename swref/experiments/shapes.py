@@ -209,7 +209,10 @@ class Matching:
 
 
 def match(name, shift=SHIFT, n=None, seed=0, tol=1e-6):
-    """The pair ``name`` solved for p = 1 and p = inf with certificates, and by the heuristic."""
+    """The pair ``name`` solved for p = 1 and p = inf with certificates to ``tol``, and by the heuristic.
+
+    ``shift``, ``n`` and ``seed`` as in ``pair``.
+    """
     x, y = pair(name, shift, n, seed)
     solved = [transport(x, y, gauge, tol=tol) for gauge in ("trace", "operator")]
     return Matching(x, y, *solved, rank_one_heuristic(x, y))

@@ -103,7 +103,7 @@ class BlockSum(_Blocks):
 
     ``blocks``: sizes in column order, or lists of column indices that partition range(d); ``scales``: the
     learning-rate factors eta_b (default 1); ``gauge``: inner gauge or one per block (default operator, which gives
-    J_b = -eta_b^2 |G_b|_* times the polar factor of G_b).
+    J_b = -eta_b^2 |G_b|_* times the polar factor of G_b), and its parameters ``params`` if it is a name.
     """
 
     def value(self, S):
@@ -127,8 +127,8 @@ class BlockSum(_Blocks):
 class BlockMax(_Blocks):
     """max_b gamma_b(S_bb) / eta_b^2: one common clock for all blocks, what "Muon on every layer" does.  [App. B]
 
-    Arguments as for BlockSum. With operator inner gauges J_b = -eta_b (sum_a eta_a |G_a|_*) times the polar factor
-    of G_b.
+    ``blocks``, ``scales``, ``gauge``, ``params`` as for ``BlockSum``. With operator inner gauges
+    J_b = -eta_b (sum_a eta_a |G_a|_*) times the polar factor of G_b.
     """
 
     def value(self, S):

@@ -25,10 +25,10 @@ def check_gauge(gauge, d=3, seed=0):
     Raises GaugeError with the name of the first broken axiom and the matrices that break it. Passing is evidence, not
     proof; another ``seed`` tries other matrices.
     """
-    gauge = _instance(gauge, check_count("d", d))
+    gauge = instance(gauge, check_count("d", d))
     d, rng = gauge.dimension or d, np.random.default_rng(seed)
-    matrices = _trial_matrices(d, rng)
-    probe = _Probe(gauge, d, matrices, _trial_pairs(d, matrices, rng))
+    matrices = trial_matrices(d, rng)
+    probe = _Probe(gauge, d, matrices, trial_pairs(d, matrices, rng))
     for axiom in _AXIOMS:
         axiom(probe)
 
@@ -45,7 +45,8 @@ def check_at(gauge, S):
         raise GaugeError(f"{gauge!r}: {error}") from None
 
 
-def _instance(gauge, d):
+def instance(gauge, d):
+    """A gauge, or the example for dimension d of the class with this name."""
     if not isinstance(gauge, str):
         return get_gauge(gauge)
     cls = gauge_class(gauge)
@@ -93,7 +94,7 @@ class _Probe:
         return result
 
 
-def _trial_matrices(d, rng):
+def trial_matrices(d, rng):
     """Unit vectors, sums and differences of two, I, 1 1^T, Wishart matrices of every rank, spread diagonals."""
     unit = np.eye(d)
     special = [np.eye(d), np.ones((d, d)), np.diag(1.0 + np.arange(d))]
@@ -104,7 +105,7 @@ def _trial_matrices(d, rng):
     return special + [X.T @ X for X in random] + [X @ X.T for X in spread] + [X.T @ X for X in spread]
 
 
-def _trial_pairs(d, matrices, rng):
+def trial_pairs(d, matrices, rng):
     """Pairs (S, T): e_i + e_j against e_i - e_j, a matrix against its complement in lambda_max I, random pairs."""
     pairs = [(np.outer(u, u), np.outer(v, v)) for u, v in _plus_minus(d, rng)]
     pairs += [(S, symmetrize(np.linalg.norm(S, 2) * np.eye(d) - S)) for S in matrices]

@@ -30,7 +30,7 @@ class _Combination(Gauge):
 class Sum(_Combination):
     """(gamma_1 + ... + gamma_k)(S); written gamma_1 + gamma_2. K is the Minkowski sum.
 
-    Raises ValueError unless all parts are convex gauges that accept a common dimension.
+    Raises ValueError unless all ``parts`` are convex gauges that accept a common dimension.
     """
 
     def value(self, S):
@@ -44,7 +44,7 @@ class Sum(_Combination):
 
 
 class Max(_Combination):
-    """max(gamma_1, ..., gamma_k)(S). K is the hull of the union. Raises as ``Sum`` does."""
+    """max(gamma_1, ..., gamma_k)(S). K is the hull of the union. ``parts``, errors: as for ``Sum``."""
 
     def value(self, S):
         return max(g.value(S) for g in self.parts)
@@ -57,7 +57,7 @@ class Max(_Combination):
 
 
 class Multiple(Gauge):
-    """factor * gamma(S), factor > 0; written factor * gamma. W grows by sqrt(factor), velocities shrink by 1/factor.
+    """factor * gamma(S), factor > 0; written factor * gauge. W grows by sqrt(factor), velocities shrink by 1/factor.
 
     Raises ValueError for a factor that is no positive finite number.
     """
@@ -139,7 +139,7 @@ class Congruence(Gauge):
 
 
 def maximum(*gauges):
-    """max(gamma_1, ..., gamma_k)(S), a ``Max`` of gauges."""
+    """max(gamma_1, ..., gamma_k)(S), a ``Max`` of ``gauges``."""
     return Max(*gauges)
 
 

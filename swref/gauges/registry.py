@@ -46,7 +46,7 @@ def list_gauges():
 
 
 def get_gauge(gauge, /, **params):
-    """The gauge with this name and these parameters; a Gauge instance passes through.
+    """The gauge with this name and these parameters, ``params``; a Gauge instance passes through.
 
     A name registered in ``__main__``, a script or a notebook, is unknown to the worker processes of a pool; an instance
     reaches them. Raises ValueError for an unknown name (with the nearest known ones), bad parameters, or anything else.

@@ -147,7 +147,7 @@ class RootSchatten(Gauge):
         object.__setattr__(self, "p", p)
 
     def value(self, S):
-        """(sum_i lambda_i^p)^(1/p); eigenvalues up to 10 d eps lambda_1, rounding that p amplifies, count as zero."""
+        """(sum_i lambda_i^p)^(1/p) of S; eigenvalues up to 10 d eps lambda_1, rounding amplified by p, are zero."""
         scale, lam, _ = psd_eigh("S", S)
         return float(scale * _power_norm(np.where(lam > 10 * len(lam) * EPS * lam[0], lam, 0), self.p))
 

@@ -1,0 +1,182 @@
+"""What the project says of itself: sizes of files, functions, pages and cells; what API page and docstrings hold."""
+
+import ast
+import doctest
+import importlib
+import inspect
+import io
+import json
+import re
+import sys
+import tokenize
+from pathlib import Path
+
+import pytest
+
+import swref
+from swref.experiments.circle import CircleFlow
+from swref.experiments.mmd import Race
+
+ROOT = Path(__file__).resolve().parents[1]
+MODULES = sorted((ROOT / "swref").rglob("*.py"))
+NOTEBOOKS = [path for path in sorted((ROOT / "book").glob("*.ipynb")) if path.stem != "intro"]
+API = (ROOT / "book" / "api.md").read_text(encoding="utf-8")
+
+FILE, BODY = 400, 45  # lines
+PACKAGE = 5100  # lines of code, of no comment, docstring or blank: as many as there are, to fall below 5,000
+OUTSIDE_THE_BUDGET = {"experiments", "plotting.py", "widgets.py", "testing.py", "optim.py"}
+CELL = 20  # lines; 12 are seen without scrolling
+CELLS = range(5, 18)  # that a page shows with their code
+
+
+def lines(path):
+    return path.read_text(encoding="utf-8").count("\n")
+
+
+# -- sizes ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_files_and_function_bodies_are_short(path):
+    assert lines(path) <= FILE
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            body = node.body[1:] if ast.get_docstring(node, clean=False) is not None else node.body
+            assert not body or body[-1].end_lineno - body[0].lineno + 1 <= BODY, node.name
+
+
+def lines_of_code(path):
+    """Lines that hold code: none that is blank, a comment, or part of a docstring."""
+    source = path.read_text(encoding="utf-8")
+    held = set()
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type in (tokenize.NAME, tokenize.NUMBER, tokenize.STRING, tokenize.OP):
+            held |= {*range(token.start[0], token.end[0] + 1)}
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node) is not None:
+            held -= {*range(node.body[0].lineno, node.body[0].end_lineno + 1)}
+    return len(held)
+
+
+def test_the_package_stays_within_its_budget():
+    inside = [path for path in MODULES if path.relative_to(ROOT / "swref").parts[0] not in OUTSIDE_THE_BUDGET]
+    assert sum(map(lines_of_code, inside)) <= PACKAGE
+
+
+def code_cells(path):
+    """(source, tags) of each code cell; macros and text are not code."""
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    return [("".join(c["source"]), c["metadata"].get("tags", [])) for c in cells if c["cell_type"] == "code"]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_pages_show_few_cells_and_short_ones(path):
+    cells = code_cells(path)
+    shown = [source for source, tags in cells if not {"remove-cell", "hide-cell", "hide-input"} & set(tags)]
+    assert len(shown) in CELLS
+    assert max(len(source.splitlines()) for source, _ in cells) <= CELL
+
+
+def test_nothing_is_left_for_later():
+    text = [*MODULES, *(ROOT / "benchmarks").glob("*.py"), *(ROOT / "examples").rglob("*.py"), *NOTEBOOKS]
+    text += [*(ROOT / "tests").glob("*.py"), *(ROOT / "book").rglob("*.py"), *(ROOT / "book").glob("*.md")]
+    words = re.compile(r"\bTO[D]O\b|FIX[M]E|\bX[X]X\b|type:\s*ig[n]ore")
+    assert [path.name for path in text if words.search(path.read_text(encoding="utf-8"))] == []
+
+
+# -- the API page -----------------------------------------------------------------------------------------------------
+
+
+def listed():
+    """The objects that the API page describes, by full name: each directive, and the members that it asks for."""
+    module, found, owner = "swref", {}, None
+    for line in API.splitlines():
+        if directive := re.match(r"\.\. (currentmodule|automodule|auto(?:function|class|exception)):: (\S+)", line):
+            kind, name = directive.groups()
+            if kind == "currentmodule":
+                module = name
+            elif kind == "automodule":
+                module, owner = name, name
+            else:
+                owner = name if name.startswith("swref.") else f"{module}.{name}"
+                found[owner] = resolve(owner)
+        elif members := re.match(r"   :members:(.*)", line):
+            names = re.findall(r"\w+", members[1]) or public_members(resolve(owner))
+            found |= {f"{owner}.{name}": resolve(f"{owner}.{name}") for name in names}
+    return found
+
+
+def resolve(name):
+    """The object of this full name; AttributeError or ImportError if there is none."""
+    parts = name.split(".")
+    for k in range(len(parts), 0, -1):
+        try:
+            found = importlib.import_module(".".join(parts[:k]))
+        except ModuleNotFoundError:
+            continue
+        for part in parts[k:]:
+            found = getattr(found, part)
+        return found
+    raise ImportError(name)
+
+
+def public_members(owner):
+    """What ``:members:`` without names takes: functions and classes of the module or class itself."""
+    home = owner.__name__ if inspect.ismodule(owner) else owner.__module__
+    return [
+        name
+        for name, member in vars(owner).items()
+        if not name.startswith("_") and callable(member) and getattr(member, "__module__", home) == home
+    ]
+
+
+LISTED = listed()
+PUBLIC = {**LISTED, **{f"swref.{name}": getattr(swref, name) for name in swref.__all__}}
+
+
+def returned(thing):
+    """Whether a class is one that calls of the library return: its fields are attributes, nobody passes them."""
+    return thing.__name__.endswith("Result") or thing in (swref.maxmin.Solution, Race, CircleFlow)
+
+
+def functions():
+    """Public functions, the constructors of public classes, and their public methods: (name, docstring, parameters).
+
+    A convention that methods share, such as x and weights of every energy, may be in the docstring of class or module.
+    """
+    for name, thing in sorted(PUBLIC.items()):
+        if inspect.isclass(resolve(name.rpartition(".")[0])):
+            continue  # a method, which comes with its class
+        if inspect.isclass(thing) and not issubclass(thing, Exception):
+            shared = f"{inspect.getdoc(thing)}\n{sys.modules[thing.__module__].__doc__}"
+            if not returned(thing):
+                yield name, inspect.getdoc(thing), [*inspect.signature(thing).parameters]
+            for method, function in vars(thing).items():
+                if inspect.isfunction(function) and not method.startswith("_"):
+                    parameters = [*inspect.signature(function).parameters][1:]
+                    yield f"{name}.{method}", f"{inspect.getdoc(getattr(thing, method)) or ''}\n{shared}", parameters
+        elif inspect.isfunction(thing):
+            yield name, inspect.getdoc(thing), [*inspect.signature(thing).parameters]
+
+
+@pytest.mark.parametrize("name, docstring, parameters", [pytest.param(*case, id=case[0]) for case in functions()])
+def test_docstrings_name_every_parameter(name, docstring, parameters):
+    assert set(parameters) <= set(re.findall(r"\w+", docstring))
+
+
+def used_names(source):
+    """The names and attributes that a piece of code uses."""
+    nodes = [*ast.walk(ast.parse(source))]
+    return {n.id for n in nodes if isinstance(n, ast.Name)} | {n.attr for n in nodes if isinstance(n, ast.Attribute)}
+
+
+def test_every_name_of_the_api_page_has_an_example_that_runs():
+    """On the page itself, where doctest runs it, or in a chapter, where `make test` does."""
+    text = "\n".join(re.findall(r"^```pycon\n(.*?)^```$", API, flags=re.MULTILINE | re.DOTALL))
+    page = doctest.DocTestParser().get_doctest(text, {}, "api.md", "api.md", 0)
+    runner, told = doctest.DocTestRunner(), []
+    assert not runner.run(page, out=told.append).failed, "".join(told)
+    code = [example.source for example in page.examples] + [cell for path in NOTEBOOKS for cell, _ in code_cells(path)]
+    used = set().union(*map(used_names, code))
+    returned_ones = {name for name, thing in LISTED.items() if inspect.isclass(thing) and returned(thing)}
+    assert {name for name in set(LISTED) - returned_ones if name.split(".")[-1] not in used} == set()
