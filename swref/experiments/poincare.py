@@ -104,7 +104,7 @@ def polynomials(r, degree=12):
 
 
 def finite_elements(r, refinements=5):
-    """The ``Space`` of piecewise quadratics for exp(-|x|^r): a disc of 4 triangles, cut into 4 ``refinements`` times."""
+    """The ``Space`` of piecewise quadratics for exp(-|x|^r): a disc of 4 triangles, cut in 4 ``refinements`` times."""
     import skfem  # for the book and the tests only
 
     radius = TAIL ** (1 / check_positive("r", r))
