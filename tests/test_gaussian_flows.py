@@ -303,6 +303,14 @@ def test_figure_6_keeps_its_invariants_and_its_account(beta, r0, s0, p):
     np.testing.assert_allclose(result.r[-1, arrived], np.array(beta)[arrived], atol=1e-9)
 
 
+def test_a_mode_arrives_at_its_arrival_time_and_not_before():
+    beta, r0, s0 = FIGURE_6[3]
+    when = modal_flow(beta, r0, s0, "operator", t_end=2).arrival_times[1]
+    near = modal_flow(beta, r0, s0, "operator", t_end=2, times=[0.99 * when, when, 1.5 * when]).r[:, 1] - beta[1]
+    assert abs(near[0]) > 1e-4
+    np.testing.assert_allclose(near[1:], 0, atol=1e-9)
+
+
 @pytest.mark.parametrize("unit", [1e-100, 1e100])
 def test_the_modal_flow_knows_no_unit(unit):
     beta, r0, s0 = (np.array(v) for v in FIGURE_6[4])
