@@ -68,8 +68,10 @@ lint: setup
 check: lint
 	pytest -n 2 -m "not slow"
 
+# The last line of unit tests: those of threads need a BLAS that has two.
 test: lint $(IPYTHON_CONFIG)
 	pytest -n 2
+	OPENBLAS_NUM_THREADS=2 OMP_NUM_THREADS=2 pytest -q tests/test_session.py
 	$(if $(NOTEBOOKS),pytest --nbval-lax -n 2 --dist loadscope book,@echo "no notebooks yet")
 	rm -rf _build/.doctrees
 	$(MAKE) --no-print-directory book

@@ -99,11 +99,12 @@ def as_symmetric(name, value, d=None):
 def as_psd(name, value, d=None):
     """A symmetric (d, d) copy of ``value``, positive semidefinite up to rounding (``tolerance_of``).
 
-    Up to ``ACCURACY`` it is left as it is. A matrix that is as rough as single precision is replaced by the nearest
-    positive semidefinite one.
+    If rounding in float64 explains its negative eigenvalues it is left as it is. A rougher one is replaced by the
+    nearest whose eigenvalues are positive, if only just: zero ones would again be negative by rounding.
     """
     array, scale, lam, U = _spectrum(name, value, d)
-    return array if lam[0] >= -ACCURACY else scale * symmetrize((U * np.maximum(lam, 0)) @ U.T)
+    rough = 8 * len(lam) * EPS
+    return array if lam[0] >= -rough else scale * symmetrize((U * np.maximum(lam, rough)) @ U.T)
 
 
 def psd_eigh(name, value, d=None):

@@ -13,7 +13,7 @@ from scipy.spatial.distance import cdist
 from ._certificate import LowerBound, line_bound, metric_factor, moment_of, moved_size, upper_bound
 from ._masses import Masses
 from ._results import Result, finish, reporter, scaled_back
-from ._session import steady
+from ._session import silent, steady
 from ._simplex import BasicPlan, NetworkSimplex
 from ._validation import EPS, as_array, as_clouds, as_fraction, as_masses, as_tolerance
 from .gauges import gauge_for
@@ -184,6 +184,7 @@ class CloudOracle:
         return bound.value, Q, sum(bound.f), sum(bound.g)
 
 
+@silent
 def displacement(x, y, plan, t):
     """mu_t = sum_ij pi_ij delta_{(1-t) x_i + t y_j}: (points (k, d), weights (k,)), k nonzeros of the plan.  [Cor. 4.4]
 
