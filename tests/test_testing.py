@@ -119,6 +119,22 @@ class NoWeights(TwoFunctions):
         return self.gauge._descent(g, np.full_like(weights, weights.mean()))
 
 
+class Crooked(TwoFunctions):
+    """A field with a part orthogonal to the forces: the pairing is right, the norm is not."""
+
+    def _descent(self, g, weights):
+        v, u = self.gauge._descent(g, weights), np.roll(g, 1, axis=0)
+        u = u - g * ((weights[:, None] * g * u).sum() / (weights[:, None] * g * g).sum())
+        return v + 0.1 * np.abs(v).max() / np.abs(u).max() * u
+
+
+class LargeMultiplier(TwoFunctions):
+    """Right for moments of order one."""
+
+    def measure_multiplier(self, C):
+        return (1.0 if np.trace(C) < 1e3 else 1.1) * self.gauge.measure_multiplier(C)
+
+
 class ScaledMultiplier(TwoFunctions):
     """Depends on the scale of its argument, which it must not."""
 
@@ -195,6 +211,8 @@ BROKEN = {  # the gauge, the checks that fail
     "projection long": (LongProjection(OPERATOR), {"axioms", "project"}),
     "weights normalized": (NormalizedWeights(FROBENIUS), {"lmo"}),
     "weights ignored": (NoWeights(FROBENIUS), {"measure_lmo", "measure_multiplier"}),
+    "field crooked": (Crooked(FROBENIUS), {"lmo", "measure_lmo", "measure_multiplier"}),
+    "multiplier large": (LargeMultiplier(OPERATOR), {"measure_multiplier"}),
     "multiplier scaled": (ScaledMultiplier(OPERATOR), {"measure_multiplier"}),
     "wrong exponent": (WrongExponent(), {"axioms", "measure_lmo"}),
     "barrier": (FarBarrier(), {"transport"}),
