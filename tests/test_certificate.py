@@ -173,7 +173,7 @@ def test_on_the_line_only_a_monotone_coupling_proves_itself():
 # -- results ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("scale", [1.0, 0.3, 1e-160, 1e-161, 3e160, 2.0**-530])
+@pytest.mark.parametrize("scale", [1.0, 0.3, 1e-160, 1e-161, 3e160, 2.0**-530, 2.0**600])
 def test_bounds_are_scaled_outwards(scale):
     value = 1 + EPS
     square = Fraction(value) * Fraction(scale) ** 2

@@ -269,6 +269,12 @@ def test_when_rounding_prevents_the_tolerance_the_error_says_so_and_which_scale_
     assert result.lower_bound <= 0.625 <= result.upper_bound <= 0.626
 
 
+def test_a_displacement_whose_square_underflows_is_not_nothing():
+    result = swref.transport([[1.0, 0.0], [0.0, 0.0]], [[1.0, 0.0], [0.0, 1e-200]], "trace", strict=False)
+    assert result.upper_bound > 0
+    assert result.lower_bound == 0
+
+
 @pytest.mark.parametrize("scale", [1e-160, 1e-155, 1e153])
 def test_bounds_outside_the_range_of_float64_are_rounded_squared_back(scale):
     x, y = np.array([[0.0, 1.0], [2.0, 2.0]]), np.array([[1.0, 1.0], [0.5, 3.0]])
