@@ -20,25 +20,11 @@ import warnings
 import cvxpy as cp
 import numpy as np
 import ot
-from _sections import main, median_seconds
+from _sections import TwoFunctions, main, median_seconds
 
 import swref
 from swref.experiments import circle
 from swref.sphere import SphereOracle
-
-
-class TwoFunctions(swref.Gauge):
-    """A gauge stripped to the plugin contract."""
-
-    def __init__(self, gauge):
-        self.gauge = gauge
-
-    def value(self, S):
-        return self.gauge.value(S)
-
-    def support(self, S):
-        return self.gauge.support(S)
-
 
 SCHATTEN = {p: swref.get_gauge("schatten", p=p) for p in (1, 2, np.inf)}
 KY_FAN = swref.get_gauge("kyfan", k=2)

@@ -26,7 +26,7 @@ import sys
 import cvxpy as cp
 import numpy as np
 import ot
-from _sections import main, median_seconds
+from _sections import TwoFunctions, main, median_seconds
 
 import swref
 from swref import maxmin
@@ -34,19 +34,6 @@ from swref.clouds import CloudOracle
 
 SCHATTEN_2 = swref.get_gauge("schatten", p=2)
 OPERATOR = swref.get_gauge("operator")
-
-
-class TwoFunctions(swref.Gauge):
-    """A gauge stripped to the plugin contract."""
-
-    def __init__(self, gauge):
-        self.gauge = gauge
-
-    def value(self, S):
-        return self.gauge.value(S)
-
-    def support(self, S):
-        return self.gauge.support(S)
 
 
 def clouds(n, d, seed):

@@ -11,7 +11,7 @@ each to a relative eps/2. A displacement y_j - x_i is one rounding from exact. S
 4 eps d diag(S) in the Loewner order (Cauchy-Schwarz), and gamma is monotone: no decade of a coordinate hides another.
 
 *Lower.* C_ij = |L^T (x_i - y_j)|^2 is a sum of squares of differences that keep twice the digits, so it is right to
-(r + 8) eps/2 of its own size. Shrunk by that, it is below the exact cost. f_i is replaced by min_j (C_ij - f_i - g_j)
+(r + 6) eps/2 of its own size. Shrunk by that, it is below the exact cost. f_i is replaced by min_j (C_ij - f_i - g_j)
 added to it, the minimum lowered by its own rounding. The new potentials are feasible for L L^T, and their integral is
 summed in integers. [Thm 3.3] Dividing by the polar of L L^T puts it in K.
 """

@@ -1,4 +1,4 @@
-"""Every compiled loop: plain arrays in and out, no callables. No fastmath where a certificate depends on the result."""
+"""Compiled loops of the simplex and of energies: plain arrays, no callables; no fastmath for what a certificate uses."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""Weighted clouds: second moments and centred copies."""
+"""Weighted clouds: second moments, medians, scales."""
 
 import numpy as np
 
@@ -8,20 +8,6 @@ from ._validation import symmetrize
 def second_moment(v, weights):
     """sum_i w_i v_i v_i^T, (d, d), for v (n, d): the uncentered covariance of a field."""
     return symmetrize((v * weights[:, None]).T @ v)
-
-
-def displacement_moment(x, y, plan):
-    """sum_ij pi_ij (y_j - x_i)(y_j - x_i)^T, (d, d), for a sparse plan (n, m)."""
-    plan = plan.tocoo()
-    return second_moment(y[plan.col] - x[plan.row], plan.data)
-
-
-def centred(x, weights):
-    """(x - mean, mean) for a cloud x (n, d)."""
-    mean = weights @ x
-    shifted = x - mean
-    residue = weights @ shifted  # what rounding left; one more pass makes the mean zero to the last digits
-    return shifted - residue, mean + residue
 
 
 def weighted_median(x, weights):
@@ -35,17 +21,6 @@ def unit_scale(*arrays):
     """(scale, arrays / scale) with scale the largest absolute entry; 1 if all are zero."""
     scale = max(float(np.abs(a).max()) for a in arrays) or 1.0
     return scale, *(a / scale for a in arrays)
-
-
-def common_frame(x, y):
-    """(scale, x', y'): both clouds minus one common point, divided by their largest coordinate.
-
-    Subtracting one float from both keeps differences y_j - x_i exact; the scale keeps squares representable.
-    """
-    size, x, y = unit_scale(x, y)
-    origin = x.mean(0)
-    unit, x, y = unit_scale(x - origin, y - origin)
-    return size * unit, x, y
 
 
 def dyadic_frame(x, y):
