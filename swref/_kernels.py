@@ -1,4 +1,4 @@
-"""Compiled loops of the simplex and of energies: plain arrays, no callables; no fastmath for what a certificate uses."""
+"""Compiled loops of the simplex and of energies: plain arrays, no callables; no fastmath where a proof needs them."""
 
 from typing import NamedTuple
 
