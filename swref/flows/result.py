@@ -1,0 +1,98 @@
+"""What a flow returns."""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from .._results import Report
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class FlowResult(Report):
+    """A curve of measures dx/dt = v and its account of energy. The arrays (k,) have one entry per accepted step, and
+    one for the start.
+
+    ``residual`` = E(0) - E(t) - int_0^t dissipation, absolute and cumulative; the integral is a quadrature over the
+    stages of the steps and knows nothing of E. ``speed`` is N(v): Thm 5.1 says speed^2 = dissipation, and so it is,
+    except while directions are below the cutoff of ``flow``. ``rank`` counts the others.
+    """
+
+    times: np.ndarray = field(repr=False)
+    energy: np.ndarray = field(repr=False)
+    dissipation: np.ndarray = field(repr=False)  # N*(g)^2, the squared slope
+    residual: np.ndarray = field(repr=False)
+    speed: np.ndarray = field(repr=False)
+    length: np.ndarray = field(repr=False)  # of the path so far, in L2(mu)
+    rank: np.ndarray = field(repr=False)  # singular values of the force above the cutoff
+    step_sizes: np.ndarray = field(repr=False)  # of the step that ended there; 0 at the start
+    snapshot_times: np.ndarray = field(repr=False)  # (s,)
+    positions: np.ndarray = field(repr=False)  # (s, n, d)
+    final: np.ndarray = field(repr=False)  # (n, d), at times[-1]
+    weights: np.ndarray = field(repr=False)  # (n,)
+    status: str  # "finished", "stationary", "max_steps", "stalled", "non-finite" or "interrupted"
+    gauge: str
+    rejected: int  # steps tried in vain
+    evaluations: int  # of the force
+    next_step: float  # where a resumed run begins
+
+    @property
+    def relative_residual(self):
+        """|residual| / (E(0) - E(t)) at the last time; NaN when no energy was lost."""
+        fall = self.energy[0] - self.energy[-1]
+        return float(abs(self.residual[-1]) / fall) if fall > 0 else np.nan
+
+    def _rows(self):
+        share = self.relative_residual
+        share = "" if np.isnan(share) else f" ({share:.1e} of the decrease)"
+        return {
+            "gauge": self.gauge,
+            "particles": f"{self.final.shape[0]} in dimension {self.final.shape[1]}",
+            "time": f"{self.times[-1]:.6g}",
+            "energy": f"{self.energy[0]:.8g} -> {self.energy[-1]:.8g}",
+            "residual": f"{self.residual[-1]:.2e}{share}",
+            "status": f"{self.status} after {len(self.times) - 1} steps, {self.rejected} rejected, "
+            f"{self.evaluations} forces",
+        }
+
+    def _picture(self, width=220, height=120):
+        t, E = (z - z.min() for z in (self.times, self.energy))
+        x, y = (z / (z.max() or 1.0) for z in (t, E))
+        line = " ".join(
+            f"{8 + (width - 16) * a:.1f},{height - 8 - (height - 16) * b:.1f}" for a, b in zip(x, y, strict=True)
+        )
+        return (
+            f"<svg width='{width}' height='{height}' role='img' aria-label='energy against time'>"
+            f"<polyline points='{line}' fill='none' stroke='#888' stroke-width='1.5'/></svg>"
+        )
+
+    def save(self, path):
+        """Write everything to ``path``; ``FlowResult.load`` reads it back. Both add ".npz" to a name without it.
+
+        A file of that name is replaced at the end, in one step: whoever stops the writing leaves the old one.
+        """
+        path = _npz(path)
+        part = path.with_name(f".{path.name}.{os.getpid()}.part")
+        try:
+            with open(part, "wb") as file:
+                np.savez_compressed(file, **vars(self))
+            os.replace(part, path)
+        finally:
+            part.unlink(missing_ok=True)
+
+    @classmethod
+    def load(cls, path):
+        """The result that ``save`` wrote. Raises ValueError for a file of another kind."""
+        with np.load(_npz(path), allow_pickle=False) as file:
+            missing = set(cls.__dataclass_fields__) - set(file.files)
+            if missing:
+                raise ValueError(f"path: {path} is not a saved FlowResult, it lacks {sorted(missing)}")
+            return cls(
+                **{name: file[name] if file[name].ndim else file[name].item() for name in cls.__dataclass_fields__}
+            )
+
+
+def _npz(path):
+    path = Path(path)
+    return path if path.suffix == ".npz" else path.with_name(f"{path.name}.npz")
