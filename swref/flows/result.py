@@ -7,10 +7,50 @@ from pathlib import Path
 import numpy as np
 
 from .._results import Report
+from .._validation import check_positive
+
+
+class Falling:
+    """An ``energy`` (k,) that falls along a run, read between its steps: log-linear while positive, else linear."""
+
+    def energy_at(self, where, what="times"):
+        """The energy where the increasing array ``what``, such as "length", takes the values ``where``; an array."""
+        x, where = getattr(self, what), np.asarray(where, dtype=float)
+        i = np.clip(np.searchsorted(x, where, side="right"), 1, max(len(x) - 1, 1)) % len(x)
+        width = x[i] - x[i - 1]
+        share = np.clip(np.divide(where - x[i - 1], width, out=np.ones_like(where), where=width > 0), 0, 1)
+        low, high = self.energy[i - 1], self.energy[i]
+        positive = np.minimum(low, high) > 0
+        logs = (np.log(np.where(positive, E, 1.0)) for E in (low, high))
+        return np.where(positive, np.exp(_between(*logs, share)), _between(low, high, share))
+
+    def when(self, level, what="times"):
+        """The value of the array ``what``, such as "forces" or "length", where the energy first is ``level`` of E(0).
+
+        A float. Raises ValueError when the run ends before, and for a level outside (0, 1].
+        """
+        level = check_positive("level", level)
+        if level > 1:
+            raise ValueError(f"level: expected a share of the energy at the start, at most 1, got {level}")
+        x, target = getattr(self, what), level * self.energy[0]
+        reached = np.flatnonzero(self.energy <= target)
+        if not len(reached):
+            raise ValueError(f"level: the energy ends at {self.energy[-1] / self.energy[0]:.3g} of its start")
+        i = reached[0]
+        if i == 0:
+            return float(x[0])
+        low, high = self.energy[i - 1], self.energy[i]
+        if high > 0:
+            low, high, target = np.log([low, high, target])
+        return float(_between(x[i - 1], x[i], (target - low) / (high - low)))
+
+
+def _between(low, high, share):
+    return (1 - share) * low + share * high
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class FlowResult(Report):
+class FlowResult(Falling, Report):
     """A curve of measures dx/dt = v and its account of energy. The arrays (k,) have one entry per accepted step, and
     one for the start.
 
@@ -25,6 +65,7 @@ class FlowResult(Report):
     residual: np.ndarray = field(repr=False)
     speed: np.ndarray = field(repr=False)
     length: np.ndarray = field(repr=False)  # of the path so far, in L2(mu)
+    forces: np.ndarray = field(repr=False)  # evaluations of the force until then, those of rejected steps included
     rank: np.ndarray = field(repr=False)  # singular values of the force above the cutoff
     step_sizes: np.ndarray = field(repr=False)  # of the step that ended there; 0 at the start
     snapshot_times: np.ndarray = field(repr=False)  # (s,)
@@ -34,7 +75,7 @@ class FlowResult(Report):
     status: str  # "finished", "stationary", "max_steps", "stalled", "non-finite" or "interrupted"
     gauge: str
     rejected: int  # steps tried in vain
-    evaluations: int  # of the force
+    evaluations: int  # of the force, those after the last accepted step included
     next_step: float  # where a resumed run begins
 
     @property

@@ -18,7 +18,7 @@ SHORTEST = 1e-13  # a step below this fraction of t_end is given up
 ZIGZAG, CAUTION = 0.2, 16.0  # error per distance that shows a stiff direction overshot; most factor on its stages
 LINEAR = 0.01  # a difference of velocities above this fraction of the velocity has left the layer where it is linear
 TINY = np.finfo(float).tiny
-RECORDED = ("times", "energy", "dissipation", "residual", "speed", "length", "rank", "step_sizes")
+RECORDED = ("times", "energy", "dissipation", "residual", "speed", "length", "forces", "rank", "step_sizes")
 REFRESH = 10  # accepted steps between estimates of the spectral radius
 
 
@@ -234,7 +234,9 @@ class _Run:
         all_above = self.rank == v.shape[1] or slope2 == 0
         speed = np.sqrt(slope2) if all_above else tangent_norm(v, self.particles.gauge, self.particles.weights)
         E0 = self.record["energy"][0] if self.record["energy"] else self.energy
-        row = (self.t, self.energy, slope2, E0 - self.energy - self.integral, speed, self.length, self.rank, h)
+        left_over = E0 - self.energy - self.integral
+        forces = self.particles.evaluations
+        row = (self.t, self.energy, slope2, left_over, speed, self.length, forces, self.rank, h)
         for name, value in zip(RECORDED, row, strict=True):
             self.record[name].append(value)
 
