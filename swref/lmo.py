@@ -43,7 +43,7 @@ def tangent_norm(V, gauge, weights=None):
     weights, gauge = as_weights("weights", weights, len(V)), gauge_for(gauge, V.shape[1])
     scale, V = unit_scale(V)
     with one_thread_for(V):
-        return float(scale * gauge._norm(V, weights))
+        return float(scale * gauge._norm(np.sqrt(weights)[:, None] * V))
 
 
 @silent
@@ -64,4 +64,4 @@ def _descent(g, gauge, weights):
     if not unit.any():
         return np.zeros_like(g)
     with one_thread_for(g):
-        return scale * gauge._descent(unit, weights)
+        return -scale * gauge._multiply(unit, np.sqrt(weights)[:, None] * unit)

@@ -107,24 +107,34 @@ class LongProjection(TwoFunctions):
         return (1 + 1e-5) * self.gauge.project(A)
 
 
-class NormalizedWeights(TwoFunctions):
+class RightMultiplier(TwoFunctions):
+    """A right multiplier, for a field that is not what it says."""
+
+    def measure_multiplier(self, C):
+        return self.gauge.measure_multiplier(C)
+
+    def _multiply(self, g, R):
+        return self._field(g, R, (np.square(R).sum(1) / np.square(g).sum(1))[:, None])
+
+
+class NormalizedWeights(RightMultiplier):
     """A field for weights that sum to one; ``lmo`` has weights one."""
 
-    def _descent(self, g, weights):
-        return weights.sum() * self.gauge._descent(g, weights)
+    def _field(self, g, R, weights):
+        return weights.sum() * self.gauge._multiply(g, R)
 
 
-class NoWeights(TwoFunctions):
-    def _descent(self, g, weights):
-        return self.gauge._descent(g, np.full_like(weights, weights.mean()))
+class NoWeights(RightMultiplier):
+    def _field(self, g, R, weights):
+        return self.gauge._multiply(g, np.sqrt(weights.mean()) * g)
 
 
-class Crooked(TwoFunctions):
+class Crooked(RightMultiplier):
     """A field with a part orthogonal to the forces: the pairing is right, the norm is not."""
 
-    def _descent(self, g, weights):
-        v, u = self.gauge._descent(g, weights), np.roll(g, 1, axis=0)
-        u = u - g * ((weights[:, None] * g * u).sum() / (weights[:, None] * g * g).sum())
+    def _field(self, g, R, weights):
+        v, u = self.gauge._multiply(g, R), np.roll(g, 1, axis=0)
+        u = u - g * ((weights * g * u).sum() / (weights * g * g).sum())
         return v + 0.1 * np.abs(v).max() / np.abs(u).max() * u
 
 
@@ -141,8 +151,8 @@ class ScaledMultiplier(TwoFunctions):
     def measure_multiplier(self, C):
         return np.trace(C) ** 0.01 * self.gauge.measure_multiplier(C)
 
-    def _descent(self, g, weights):
-        return self.gauge._descent(g, weights)
+    def _multiply(self, g, R):
+        return self.gauge._multiply(g, R)
 
 
 class WrongExponent(SpectralGauge):

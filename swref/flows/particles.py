@@ -36,12 +36,12 @@ def _raised_descent(g, gauge, weights, cutoff):
     s = np.pad(s, (0, len(axes) - len(s)))
     raised = np.maximum(s, cutoff * s[0])
     rank = int((raised == s).sum())
-    P = gauge._factor_multiplier(raised[:, None] * axes)
-    pairing = slope2 = s**2 @ ((axes @ P) * axes).sum(1)
+    v = -gauge._multiply(g, raised[:, None] * axes)
+    slope2 = pairing = -(weights[:, None] * g * v).sum()
     if rank < len(s):  # the multiplier itself would be huge, and so would be its rounding errors
         rows = s[s > 0, None] * axes[s > 0]
-        slope2 = -(rows * gauge._descent(rows, np.ones(len(rows)))).sum()
-    return g @ P * (-scale * slope2 / pairing), scale * scale * slope2, rank
+        slope2 = (rows * gauge._multiply(rows, rows)).sum()
+    return v * (scale * slope2 / pairing), scale * scale * slope2, rank
 
 
 class NonFinite(ArithmeticError):

@@ -88,7 +88,7 @@ class Gauge(ABC):
         """
         _, lam, U = psd_eigh("C", C, self.dimension)
         keep = lam > 10 * len(lam) * EPS * lam[0]
-        return self._multiplier(U[:, keep], np.sqrt(lam[keep]))
+        return symmetrize(self._multiply(np.eye(len(lam)), np.sqrt(lam[keep, None]) * U[:, keep].T))
 
     @classmethod
     def example(cls, d):
@@ -117,30 +117,23 @@ class Gauge(ABC):
         return Congruence(self, A)
 
     # -- hooks: a gauge may override these to be faster or more accurate; nobody has to --------------------------
-    def _descent(self, g, weights):
-        """v (n, d) minimising sum_i w_i g_i.v_i + gamma(sum_i w_i v_i v_i^T) / 2, for g of order one."""
-        forces = np.sqrt(weights)[:, None] * g
+    def _multiply(self, g, R):
+        """g P (n, d) for g (n, d) and P = measure_multiplier(R^T R): the hook of every LMO, flow and slope.
+
+        R (k, d), of order one, stands for the moment R^T R, which would lose its small singular values. P is huge where
+        they are small, and is applied rather than returned, because its rounding would drown what is small in g.
+        """
         if type(self).measure_multiplier is not Gauge.measure_multiplier:
-            return -g @ self.measure_multiplier(forces.T @ forces)
-        W, s = _principal_axes(forces)
-        return -(g @ (W / s)) @ dual.descent_factor(self, W * s).T if len(s) else np.zeros_like(g)
-
-    def _norm(self, v, weights):
-        """gamma(sum_i w_i v_i v_i^T)^(1/2) for v (n, d) of order one."""
-        return np.sqrt(self.value(symmetrize((v * weights[:, None]).T @ v)))
-
-    def _factor_multiplier(self, R):
-        """``measure_multiplier(R^T R)`` from R (k, d): squaring would lose the small singular values."""
-        if type(self).measure_multiplier is not Gauge.measure_multiplier:
-            return self.measure_multiplier(R.T @ R)
-        return self._multiplier(*_principal_axes(R))
-
-    def _multiplier(self, W, s):
-        """P (d, d) for forces with principal axes W (d, r), orthonormal, and singular values s (r,) > 0, descending."""
+            return g @ self.measure_multiplier(R.T @ R)
+        W, s = principal_axes(R)
         if len(s) == 0:
-            return np.zeros((len(W), len(W)))
-        X = dual.descent_factor(self, W * s) / s @ W.T  # P, restricted to the range of C
-        return X + X.T - symmetrize(W @ (W.T @ X))
+            return np.zeros_like(g)
+        X, along = dual.descent_factor(self, W * s) / s, g @ W  # X = P W
+        return along @ X.T + (g - along @ W.T) @ X @ W.T
+
+    def _norm(self, R):
+        """gamma(R^T R)^(1/2) for a factor R (k, d) of order one."""
+        return np.sqrt(self.value(symmetrize(R.T @ R)))
 
     def _smoothed(self, S, mu):  # noqa: B027 - a hook, not abstract: None is an answer
         """``Smoothed`` at S, or None when only ``value`` and ``support`` are known."""
@@ -149,11 +142,11 @@ class Gauge(ABC):
 _pairs = cache(np.triu_indices)
 
 
-def _principal_axes(X):
+def principal_axes(X):
     """(W, s): right singular vectors (d, r) and singular values (r,) of X (n, d), those above max(n, d) eps s[0]."""
     R = np.linalg.qr(X, mode="r") if len(X) > X.shape[1] else X
     _, s, Wt = np.linalg.svd(R, full_matrices=False)
-    keep = s > max(X.shape) * EPS * s[0]
+    keep = s > max(X.shape) * EPS * s[:1]
     return Wt[keep].T, s[keep]
 
 
@@ -191,23 +184,20 @@ class SpectralGauge(Gauge):
         A = dual.descent_factor(_Diagonal(self), np.diag(s)[:, keep])
         return np.append(np.diag(A) / s[keep], np.zeros(len(s) - keep.sum()))
 
-    def _multiplier(self, W, s):
-        return (W * self._axes_multiplier(W, s)) @ W.T
-
-    def _axes_multiplier(self, W, s):
-        """p (r,) for singular values s (r,) > 0 out of d = len(W)."""
-        return self.multiplier_values(np.append(s / s[0], np.zeros(len(W) - len(s))))[: len(s)] if len(s) else s
-
-    def _descent(self, g, weights):
-        root = np.sqrt(weights)[:, None]
-        W, s = _principal_axes(root * g)
+    def _multiply(self, g, R):
+        if type(self).measure_multiplier is not Gauge.measure_multiplier:
+            return super()._multiply(g, R)
+        W, s = principal_axes(R)
+        if len(s) == 0:
+            return np.zeros_like(g)
+        p = self.multiplier_values(np.append(s / s[0], np.zeros(len(W) - len(s))))[: len(s)]
         u = g @ (W / s)
         # By rounding, column j of u contains eps s[i] / s[j] of each earlier column i. At p = inf, which amplifies
         # small directions, that would show: Gram-Schmidt removes it. Up to a ratio of 100 it is rounding anyway.
-        if (s < 0.01 * s[:1]).any():
-            R = np.linalg.qr(root * u, mode="r")
-            u = np.linalg.solve(R.T, u.T).T * np.sign(np.diag(R))
-        return -(u * (self._axes_multiplier(W, s) * s)) @ W.T
+        if s[-1] < 0.01 * s[0]:
+            T = np.linalg.qr(R @ (W / s), mode="r")
+            u = np.linalg.solve(T.T, u.T).T * np.sign(np.diag(T))
+        return (u * (p * s)) @ W.T
 
     def _smoothed_phi(self, lam, mu):
         """``SmoothedPhi`` at eigenvalues lam (d,) descending, or None."""

@@ -54,13 +54,21 @@ class _Blocks(Gauge):
         parts = self._parts(as_psd("C", C, self.dimension))
         multipliers = [g.measure_multiplier(P) for g, P in zip(self.inner, parts, strict=True)]
         traces = np.array([np.vdot(M, P) for M, P in zip(multipliers, parts, strict=True)])
-        return self._combine(multipliers, self.scales * np.sqrt(np.maximum(traces, 0)))
+        rates = self._rates(self.scales * np.sqrt(np.maximum(traces, 0)))
+        return self._assemble([rate * M for rate, M in zip(rates, multipliers, strict=True)])
 
-    def _factor_multiplier(self, R):
-        parts = [R[:, b] for b in self.blocks]
-        multipliers = [g._factor_multiplier(P) for g, P in zip(self.inner, parts, strict=True)]
-        traces = np.array([np.vdot(P @ M, P) for M, P in zip(multipliers, parts, strict=True)])
-        return self._combine(multipliers, self.scales * np.sqrt(np.maximum(traces, 0)))
+    def _multiply(self, g, R):
+        fields, norms = [], []
+        for inner, b in zip(self.inner, self.blocks, strict=True):
+            scale = float(np.abs(R[:, b]).max()) or 1.0  # one block may be far smaller than another
+            factor = R[:, b] / scale
+            field, own = np.split(inner._multiply(np.concatenate([g[:, b], factor]), factor), [len(g)])
+            fields.append(field)
+            norms.append(scale * np.sqrt(max((factor * own).sum(), 0)))
+        v = np.empty_like(g)
+        for b, field, rate in zip(self.blocks, fields, self._rates(self.scales * norms), strict=True):
+            v[:, b] = rate * field
+        return v
 
     def _smoothed_parts(self, S, mu):
         """Each block's ``Smoothed`` divided by its squared scale, with Q embedded; None if an inner gauge has none."""
@@ -79,23 +87,6 @@ class _Blocks(Gauge):
             embedded.append(Smoothed(part.value / eta**2, Q, gram))
         return embedded
 
-    def _block_descents(self, g, weights):
-        """For each block: its own LMO field with the learning rate eta applied, and eta times its dual norm."""
-        fields, norms = [], []
-        for inner, b, eta in zip(self.inner, self.blocks, self.scales, strict=True):
-            scale = float(np.abs(g[:, b]).max()) or 1.0  # one block may be far smaller than another
-            part = g[:, b] / scale
-            field = inner._descent(part, weights)
-            fields.append(eta**2 * scale * field)
-            norms.append(eta * scale * np.sqrt(max(-(weights[:, None] * part * field).sum(), 0)))
-        return fields, np.array(norms)
-
-    def _join(self, fields):
-        v = np.empty((len(fields[0]), self.dimension))
-        for b, field in zip(self.blocks, fields, strict=True):
-            v[:, b] = field
-        return v
-
 
 @register_gauge("block-sum")
 class BlockSum(_Blocks):
@@ -113,11 +104,8 @@ class BlockSum(_Blocks):
         parts = self._parts(as_psd("S", S, self.dimension))
         return self._assemble([g.support(P) / e**2 for g, P, e in zip(self.inner, parts, self.scales, strict=True)])
 
-    def _combine(self, multipliers, norms):
-        return self._assemble([eta**2 * M for eta, M in zip(self.scales, multipliers, strict=True)])
-
-    def _descent(self, g, weights):
-        return self._join(self._block_descents(g, weights)[0])
+    def _rates(self, norms):
+        return self.scales**2
 
     def _smoothed(self, S, mu):
         return smoothed_sum(self._smoothed_parts(S, mu))
@@ -141,16 +129,8 @@ class BlockMax(_Blocks):
         zeros[active] = self.inner[active].support(self._parts(S)[active]) / self.scales[active] ** 2
         return self._assemble(zeros)
 
-    def _combine(self, multipliers, norms):
-        return self._assemble([c * M for c, M in zip(self._common_clock(norms), multipliers, strict=True)])
-
-    def _descent(self, g, weights):
-        fields, norms = self._block_descents(g, weights)
-        clock = self._common_clock(norms) / self.scales**2  # the fields already carry eta^2
-        return self._join([f * field for f, field in zip(clock, fields, strict=True)])
-
-    def _common_clock(self, norms):
-        """eta_b^2 (sum_a norm_a) / norm_b, zero for a block without force."""
+    def _rates(self, norms):
+        """eta_b^2 (sum_a norm_a) / norm_b, one common clock; zero for a block without force."""
         return self.scales**2 * norms.sum() / np.where(norms > 0, norms, np.inf)
 
     def _smoothed(self, S, mu):

@@ -83,7 +83,7 @@ def _project_agrees(probe):
 
 def _multiplier_agrees(probe):
     """v = -P g solves the measure LMO: no other field A g has a larger pairing for its norm."""
-    if not _overrides(probe.gauge, "measure_multiplier", "_multiplier", "multiplier_values"):
+    if not _overrides(probe.gauge, "measure_multiplier", "_multiply", "multiplier_values"):
         return
     for C in probe.matrices[-12:]:
         C = C / np.trace(C)

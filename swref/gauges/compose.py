@@ -85,14 +85,11 @@ class Multiple(Gauge):
     def measure_multiplier(self, C):
         return self.gauge.measure_multiplier(C) / self.factor
 
-    def _norm(self, v, weights):
-        return np.sqrt(self.factor) * self.gauge._norm(v, weights)
+    def _multiply(self, g, R):
+        return self.gauge._multiply(g, R) / self.factor
 
-    def _factor_multiplier(self, R):
-        return self.gauge._factor_multiplier(R) / self.factor
-
-    def _descent(self, g, weights):
-        return self.gauge._descent(g, weights) / self.factor
+    def _norm(self, R):
+        return np.sqrt(self.factor) * self.gauge._norm(R)
 
     def _smoothed(self, S, mu):
         part = self.gauge._smoothed(S, mu)

@@ -67,16 +67,13 @@ class Schatten(SpectralGauge):
         lam, U = np.linalg.eigh(A)
         return (U * _project_ball(np.maximum(lam, 0), self.conjugate)) @ U.T
 
-    def _multiplier(self, W, s):
-        return np.eye(len(W)) if self.p == 1 else super()._multiplier(W, s)
-
     def multiplier_values(self, s):
         """(|s|_q / s)^(2-q): P = |C^{1/2}|_{S_q}^{2-q} C^{(q-2)/2} on the range of C, and the identity at p = 1."""
         q = _dual_exponent(self.p)
         return (_power_norm(s, q) / np.where(s > 0, s, 1)) ** (2 - q)
 
-    def _descent(self, g, weights):
-        return -g if self.p == 1 else super()._descent(g, weights)
+    def _multiply(self, g, R):
+        return g.copy() if self.p == 1 else super()._multiply(g, R)
 
     def _smoothed(self, S, mu):
         if self.p != 2:
@@ -151,8 +148,8 @@ class RootSchatten(Gauge):
         scale, lam, _ = psd_eigh("S", S)
         return float(scale * _power_norm(np.where(lam > 10 * len(lam) * EPS * lam[0], lam, 0), self.p))
 
-    def _norm(self, v, weights):
-        return _power_norm(np.linalg.svd(np.sqrt(weights)[:, None] * v, compute_uv=False), 2 * self.p)
+    def _norm(self, R):
+        return _power_norm(np.linalg.svd(R, compute_uv=False), 2 * self.p)
 
     def support(self, S):
         raise GaugeError(
