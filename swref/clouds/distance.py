@@ -56,7 +56,7 @@ class TransportResult(Result):
 
 
 @steady
-def transport(x, y, gauge, a=None, b=None, *, tol=1e-6, max_iter=None, strict=True, progress=False, callback=None):
+def transport(x, y, gauge, a=None, b=None, *, tol=1e-6, max_iter=None, strict=True, progress=False):
     """W_gamma(mu, nu)^2 = min_pi gamma(sum_ij pi_ij (y_j - x_i)(y_j - x_i)^T), certified.  [Def. 3.1, Thm 3.3]
 
     x (n, d), y (m, d): the points; a (n,), b (m,): their weights, nonnegative with sum one (None: equal). Points of
@@ -69,7 +69,7 @@ def transport(x, y, gauge, a=None, b=None, *, tol=1e-6, max_iter=None, strict=Tr
     digits. When only rounding prevents that, as with far points that need not move, the status is "rounding".
 
     At most ``max_iter`` transport problems are solved; None: 1000, or d (d + 1) if that is more.
-    ``progress=True`` shows a bar; ``callback(lower, upper)`` is called after each oracle call, in squared units.
+    ``progress=True`` shows a bar.
 
     Raises NotConverged (with ``.result``) when the tolerance is missed, unless ``strict=False``; also after Ctrl-C.
     Raises ValueError for malformed clouds, weights or gauge, GaugeError for a gauge that is not convex.
@@ -82,7 +82,7 @@ def transport(x, y, gauge, a=None, b=None, *, tol=1e-6, max_iter=None, strict=Tr
     scale, x1, y1 = dyadic_frame(x[i], y[j])
     oracle = CloudOracle(x1, y1, a[i], b[j])
     noise = 16 * EPS**2 * gauge.value(np.eye(d))
-    with reporter(progress, callback, scale, "transport", " oracle calls") as report:
+    with reporter(progress, "transport", " oracle calls") as report:
         # A tenth of the tolerance is kept for dropping negligible plans from the mixture.
         solution = solve(
             oracle, gauge, tol=0.9 * tol, max_iter=max_iter, report=report,

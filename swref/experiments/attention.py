@@ -175,9 +175,6 @@ def inside(setting, heads, seed=0):
     return {name: np.array(values) for name, values in found.items()}
 
 
-def figure_4(seeds=range(5), regimes=tuple(REGIMES), **options):
-    """{regime: [Pair, ...]}, a pair for each of ``seeds``; options as in ``pair``, for example ``**QUICK``.
-
-    ``regimes``: those that are run.
-    """
-    return {regime: [pair(regime, seed, **options) for seed in seeds] for regime in regimes}
+def figure_4(seeds=range(5), **options):
+    """{regime: [Pair, ...]}, a pair for each of ``seeds``; options as in ``pair``, for example ``**QUICK``."""
+    return {regime: [pair(regime, seed, **options) for seed in seeds] for regime in REGIMES}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .._results import Report
+from .._results import STATUS, Report
 from .._validation import check_positive
 
 
@@ -94,7 +94,7 @@ class FlowResult(Falling, Report):
             "energy": f"{self.energy[0]:.8g} -> {self.energy[-1]:.8g}",
             "residual": f"{self.residual[-1]:.2e}{share}",
             "status": f"{self.status} after {len(self.times) - 1} steps, {self.rejected} rejected, "
-            f"{self.evaluations} forces",
+            f"{self.evaluations} forces: {STATUS[self.status]}",
         }
 
     def _picture(self, width=220, height=120):

@@ -77,7 +77,7 @@ class SphericalResult(Result):
 @steady
 def spherical_transport(
     nu0, nu1, gauge, *, directions0, directions1,
-    tol=1e-6, max_iter=None, strict=True, progress=False, callback=None,
+    tol=1e-6, max_iter=None, strict=True, progress=False,
 ):  # fmt: skip
     """UW_gamma(nu0, nu1)^2 = min gamma(int (z1 - z0)(z1 - z0)^T) over lifts to R^d of two measures on the sphere.
 
@@ -96,7 +96,7 @@ def spherical_transport(
     distance, not squared, by about d^2 eps mass^(1/2) or, where the best metric is nearly singular, its square by about
     d^2 eps mass; that matters for measures that nearly coincide.
     At most ``max_iter`` oracle calls; None: 1000, or d (d + 1) if that is more.
-    ``progress=True`` shows a bar; ``callback(lower, upper)`` is called after each oracle call, in squared units.
+    ``progress=True`` shows a bar.
 
     Raises NotConverged (with ``.result``) for any other status than "converged", unless ``strict=False``.
     Raises ValueError for malformed masses, directions or gauge, GaugeError for a gauge that is not convex.
@@ -112,7 +112,7 @@ def spherical_transport(
 
     scale = 2.0 ** (math.frexp(heaviest)[1] // 2)  # its square, a power of two, changes no digit
     oracle = SphereOracle(nu0 / scale / scale, x, nu1 / scale / scale, y)
-    with reporter(progress, callback, scale, "spherical_transport", " oracle calls") as report:
+    with reporter(progress, "spherical_transport", " oracle calls") as report:
         solution, plan, moment, potentials = _certified(oracle, gauge, tol, max_iter, report)
     fields = scaled_back(
         solution, scale, moment=moment, metric=solution.metric, lower=solution.lower, upper=solution.upper,
