@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import scipy.sparse as sp
 
+from .._pictures import SIZE, plan_svg
 from .._results import Result, finish, reporter, scaled_back
 from .._rounding import metric_size
 from .._session import steady
@@ -71,7 +72,15 @@ class SphericalResult(Result):
         return directions[masses > 0], masses[masses > 0]
 
     def _picture(self):
-        return _circle_svg(*self._measures, self.s) if self._measures[1].shape[1] == 2 else ""
+        """The circle: discs for sources inside it, squares for targets outside, areas as their masses."""
+        nu0, x, nu1, y = self._measures
+        if x.shape[1] != 2:
+            return ""
+        top, middle, radius = max(nu0.max(initial=0), nu1.max(initial=0)), SIZE / 2, 0.42 * SIZE
+        X, Y = (middle + share * radius * w * [1, -1] for share, w in ((0.95, x), (1.05, y)))
+        circle = f"<circle cx='{middle}' cy='{middle}' r='{radius}' fill='none' stroke-opacity='0.4'/>"
+        discs, squares = 5 * np.sqrt(nu0 / top), 4 * np.sqrt(nu1 / top)
+        return plan_svg("plan on the circle", X, Y, self.s, discs, squares, circle)
 
 
 @steady
@@ -239,34 +248,3 @@ class SphereOracle:
         destroyed, created = p.copy(), q.copy()
         destroyed[i], created[j] = 0, 0
         return Plan(i, j, flow, flow, destroyed, created).fitted(p, q), g
-
-
-def _circle_svg(nu0, x, nu1, y, s, width=220, most=300):
-    """The circle as a small SVG: source discs inside it, target squares outside, the ``most`` heaviest chords."""
-    s = s.tocoo()
-    heavy = np.argsort(-s.data, kind="stable")[:most]
-    top = max(nu0.max(initial=0), nu1.max(initial=0))
-
-    def place(w):
-        return width / 2 + 0.42 * width * w * [1, -1]
-
-    X, Y, shade = place(0.95 * x), place(1.05 * y), s.data / s.data.max(initial=np.finfo(float).tiny)
-    lines = "".join(
-        f"<line x1='{a[0]:.1f}' y1='{a[1]:.1f}' x2='{b[0]:.1f}' y2='{b[1]:.1f}' stroke-opacity='{w:.2f}'/>"
-        for a, b, w in zip(X[s.row[heavy]], Y[s.col[heavy]], shade[heavy], strict=True)
-    )
-    heaviest0, heaviest1 = np.argsort(-nu0, kind="stable")[:most], np.argsort(-nu1, kind="stable")[:most]
-    discs = "".join(
-        f"<circle cx='{a[0]:.1f}' cy='{a[1]:.1f}' r='{5 * r:.1f}'/>"
-        for a, r in zip(X[heaviest0], np.sqrt(nu0[heaviest0] / top), strict=True)
-    )
-    squares = "".join(
-        f"<rect x='{b[0] - 4 * r:.1f}' y='{b[1] - 4 * r:.1f}' width='{8 * r:.1f}' height='{8 * r:.1f}'/>"
-        for b, r in zip(Y[heaviest1], np.sqrt(nu1[heaviest1] / top), strict=True)
-    )
-    return (
-        f"<svg viewBox='0 0 {width} {width}' width='{width}' height='{width}' role='img' "
-        f"aria-label='plan on the circle'>"
-        f"<circle cx='{width / 2}' cy='{width / 2}' r='{0.42 * width}' fill='none' stroke='#bbb'/>"
-        f"<g stroke='#888'>{lines}</g><g fill='#4a4a4a'>{discs}</g><g fill='none' stroke='#4a4a4a'>{squares}</g></svg>"
-    )
