@@ -1,6 +1,7 @@
 """Arrays on disk."""
 
 import os
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +13,19 @@ def npz(path):
     return path if path.suffix == ".npz" else path.with_name(f"{path.name}.npz")
 
 
-def store(path, arrays):
-    """Write arrays by name to ``npz(path)``, in one step: whoever stops the writing leaves the old file."""
-    path = npz(path)
+@contextmanager
+def replaced(path):
+    """A file to write in place of ``path``, in one step at the end: whoever stops the writing leaves the old file."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with open(part, "wb") as file:
-            np.savez_compressed(file, **arrays)
+            yield file
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def store(path, arrays):
+    """Write arrays by name to ``npz(path)``, in one step."""
+    with replaced(npz(path)) as file:
+        np.savez_compressed(file, **arrays)

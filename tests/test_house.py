@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import swref
+from swref._results import STATUS
 from swref.experiments.circle import CircleFlow
 from swref.experiments.mmd import Race
 
@@ -162,6 +163,10 @@ def functions():
 @pytest.mark.parametrize("name, docstring, parameters", [pytest.param(*case, id=case[0]) for case in functions()])
 def test_docstrings_name_every_parameter(name, docstring, parameters):
     assert set(parameters) <= set(re.findall(r"\w+", docstring))
+
+
+def test_the_table_of_statuses_is_that_of_the_library():
+    assert dict(re.findall(r"^\| `([a-z_-]+)` \| (.*) \|$", API, flags=re.MULTILINE)) == STATUS
 
 
 def used_names(source):
