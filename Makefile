@@ -64,6 +64,7 @@ lint: setup
 	ruff check
 	ruff format --check
 	lint-imports
+	basedpyright
 
 check: lint
 	pytest -n 2 -m "not slow"

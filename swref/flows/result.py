@@ -3,8 +3,10 @@
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .._results import Report
 from .._validation import check_positive
@@ -13,7 +15,9 @@ from .._validation import check_positive
 class Falling:
     """An ``energy`` (k,) that falls along a run, read between its steps: log-linear while positive, else linear."""
 
-    def energy_at(self, where, what="times"):
+    energy: np.ndarray
+
+    def energy_at(self, where: ArrayLike, what: str = "times") -> np.ndarray:
         """The energy where the increasing array ``what``, such as "length", takes the values ``where``; an array."""
         x, where = getattr(self, what), np.asarray(where, dtype=float)
         i = np.clip(np.searchsorted(x, where, side="right"), 1, max(len(x) - 1, 1)) % len(x)
@@ -22,9 +26,9 @@ class Falling:
         low, high = self.energy[i - 1], self.energy[i]
         positive = np.minimum(low, high) > 0
         logs = (np.log(np.where(positive, E, 1.0)) for E in (low, high))
-        return np.where(positive, np.exp(_between(*logs, share)), _between(low, high, share))
+        return np.where(positive, np.exp(_between(*logs, share=share)), _between(low, high, share))
 
-    def when(self, level, what="times"):
+    def when(self, level: float, what: str = "times") -> float:
         """The value of the array ``what``, such as "forces" or "length", where the energy first is ``level`` of E(0).
 
         A float. Raises ValueError when the run ends before, and for a level outside (0, 1].
@@ -72,14 +76,14 @@ class FlowResult(Falling, Report):
     positions: np.ndarray = field(repr=False)  # (s, n, d)
     final: np.ndarray = field(repr=False)  # (n, d), at times[-1]
     weights: np.ndarray = field(repr=False)  # (n,)
-    status: str  # "finished", "stationary", "max_steps", "stalled", "non-finite" or "interrupted"
+    status: Literal["finished", "stationary", "max_steps", "stalled", "non-finite", "interrupted"]
     gauge: str
     rejected: int  # steps tried in vain
     evaluations: int  # of the force, those after the last accepted step included
     next_step: float  # where a resumed run begins
 
     @property
-    def relative_residual(self):
+    def relative_residual(self) -> float:
         """|residual| / (E(0) - E(t)) at the last time; NaN when no energy was lost."""
         fall = self.energy[0] - self.energy[-1]
         return float(abs(self.residual[-1]) / fall) if fall > 0 else np.nan
@@ -108,7 +112,7 @@ class FlowResult(Falling, Report):
             f"<polyline points='{line}' fill='none' stroke='#888' stroke-width='1.5'/></svg>"
         )
 
-    def save(self, path):
+    def save(self, path: str | os.PathLike) -> None:
         """Write everything to ``path``; ``FlowResult.load`` reads it back. Both add ".npz" to a name without it.
 
         A file of that name is replaced at the end, in one step: whoever stops the writing leaves the old one.
@@ -123,7 +127,7 @@ class FlowResult(Falling, Report):
             part.unlink(missing_ok=True)
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: str | os.PathLike) -> Self:
         """The result that ``save`` wrote. Raises ValueError for a file of another kind."""
         with np.load(_npz(path), allow_pickle=False) as file:
             missing = set(cls.__dataclass_fields__) - set(file.files)

@@ -24,7 +24,7 @@ def guard(cls):
         if method is None or hasattr(method, "behind_the_door"):
             continue
         guarded = silent(method) if built_in else _door(name, method, kind)
-        guarded.behind_the_door = method
+        vars(guarded)["behind_the_door"] = method
         setattr(cls, name, guarded)
 
 

@@ -21,7 +21,7 @@ class _Search:
 
     def __init__(self, gauge, target, looseness, start):
         self.gauge, self.target, self.looseness, self.S = gauge, target, looseness, start
-        self.gap, self.best, self.candidate = 1.0, np.inf, None
+        self.gap, self.best, self.candidate = 1.0, np.inf, start
         self.halved, self.waited, self.asked = np.inf, 0, 0
         self.most = 100 + LONGEST * len(start) * (len(start) + 1) // 2
 

@@ -1,8 +1,9 @@
 """Newton's method for a smooth convex function plus a log barrier, for the engine's master problem and ``dual``."""
 
 import numpy as np
-from scipy.linalg.lapack import dpotrf, dpotrs
+from scipy.linalg import get_lapack_funcs
 
+dpotrf, dpotrs = get_lapack_funcs(("potrf", "potrs"))
 RIDGES = 20  # the ridge grows tenfold from 1e-15 of the diagonal; beyond 1e5 of it rounding is not what is wrong
 
 
@@ -90,14 +91,14 @@ def soft_max(u, mu):
     within n mu of attaining max u. The second derivative is ``curvature_gram`` along the axis of ones.
     """
     gap, ones = u.max() - u, np.ones(len(u))
-    shift = mu
+    shift, theta = mu, mu / (mu + gap)
     for _ in range(100):  # Newton on the concave 1/sum(theta) = 1, from the left: increases monotonically
-        theta = mu / (shift + gap)
         total = theta @ ones
         if total - 1 <= 1e-14 * len(u):
             break
         shift += (total - 1) * total * mu / (theta @ theta)
-    theta /= total
+        theta = mu / (shift + gap)
+    theta /= theta @ ones
     return theta @ u + mu * (np.log(theta) @ ones), theta, theta * theta / mu
 
 
