@@ -4,6 +4,8 @@ Everything here is about the curves mu_t = ((1 - t) x + t y)_# pi with pi an opt
 exist, and along them even a quadratic potential need not be convex.
 """
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

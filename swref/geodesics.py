@@ -4,6 +4,8 @@
 convolution with N(0, width^2 I), on a grid of one increasing array per coordinate.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from itertools import pairwise
 

@@ -1,5 +1,7 @@
 """Linear minimization oracles: the steepest descent directions of a gauge.  [Def. 2.1-2.3, Prop. 2.6]"""
 
+from __future__ import annotations
+
 import numpy as np
 from numpy.typing import ArrayLike
 

@@ -3,6 +3,8 @@
 Colour means the gauge, on every page; clouds are grey. ``style()`` once per notebook, then plain matplotlib.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Sequence
 from numbers import Real
 from typing import Any

@@ -5,6 +5,8 @@ data coordinates; sizes are pixels. A color is "ink" (the page's text color), "m
 matplotlib color; pick mid-tones, the page may be light or dark.
 """
 
+from __future__ import annotations
+
 import base64
 import hashlib
 import io

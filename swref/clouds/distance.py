@@ -3,6 +3,8 @@
 Numba is imported on first use: it takes longer to import than a small problem takes to solve.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property

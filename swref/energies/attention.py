@@ -1,5 +1,7 @@
 """The attention energy, re-exported by ``swref.energies``. Numba is imported on first use."""
 
+from __future__ import annotations
+
 import numpy as np
 from numpy.typing import ArrayLike
 

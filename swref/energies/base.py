@@ -1,5 +1,7 @@
 """What the energies share."""
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
 from typing import Protocol
 

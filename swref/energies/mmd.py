@@ -1,5 +1,7 @@
 """The squared kernel distance to a target."""
 
+from __future__ import annotations
+
 from typing import Literal
 
 import numpy as np

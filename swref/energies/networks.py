@@ -1,5 +1,7 @@
 """The loss of a two-layer network as a function of the law of its neurons."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Literal
 

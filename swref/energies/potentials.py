@@ -1,5 +1,7 @@
 """Energies of one particle at a time, and of pairs, from functions that the user gives."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 
 import numpy as np

@@ -4,6 +4,8 @@ Both flows start from the same heads: the runs are paired. What the paper leaves
 teacher and start are Gaussian, and every seed draws new ones; the clock is the one on which dE/dt = -N*(g)^2.
 """
 
+from __future__ import annotations
+
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass

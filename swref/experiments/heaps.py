@@ -4,6 +4,8 @@ The square has side ``SIDE`` and its centre at 0. A pair of heaps at (-1, 0) and
 turned by 60 degrees about 0.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any
 

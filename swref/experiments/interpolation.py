@@ -1,5 +1,7 @@
 """Densities of displacement interpolants between planar shapes, from certified plans.  [Figures 2 and 8]"""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any

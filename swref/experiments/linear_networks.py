@@ -1,5 +1,7 @@
 """Linear two-layer networks as modes: paths between the leaves of their invariants, and rank loss.  [Figure 6]"""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any
 

@@ -4,6 +4,8 @@ Particles are neurons (u, v1, v2). Times are intrinsic, those of ``swref.flow``:
 measures. The paper's loop differentiates with respect to coordinates, whose clock runs n = 1920 times slower.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol

@@ -1,5 +1,7 @@
 """Planar shapes and their certified matchings.  [Figures 1 and 7]"""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import Any
 

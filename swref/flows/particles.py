@@ -1,5 +1,7 @@
 """The velocity rule of gradient flows, and particles with an energy as a field for a time stepper."""
 
+from __future__ import annotations
+
 import numpy as np
 from numpy.typing import ArrayLike
 

@@ -1,5 +1,7 @@
 """What a flow returns."""
 
+from __future__ import annotations
+
 import os
 from dataclasses import dataclass, field
 from pathlib import Path

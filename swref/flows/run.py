@@ -1,5 +1,7 @@
 """Gradient flows of an energy of particles in the geometry of a gauge, on the intrinsic clock.  [Sec. 5, Thm 5.1]"""
 
+from __future__ import annotations
+
 from contextlib import nullcontext
 
 import numpy as np
@@ -152,7 +154,7 @@ class _Run:
                     self._step(left)
                 except NonFinite as error:
                     self.trouble, self.infinite = str(error), True
-                    self._reject(self.h, 0.25)
+                    self._reject(left if self.h is None else self.h, 0.25)
                 if report is not None:
                     report(self.t)
         except KeyboardInterrupt:

@@ -3,6 +3,8 @@
 K is the largest set of PSD matrices with support function gamma: K = {Q PSD : gamma_polar(Q) <= 1}.  [Prop. A.2]
 """
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import cache
@@ -97,13 +99,13 @@ class Gauge(ABC):
         return cls()
 
     # -- algebra ------------------------------------------------------------------------------------------------
-    def __add__(self, other: "Gauge") -> "Gauge":
+    def __add__(self, other: Gauge) -> Gauge:
         """(gamma_1 + gamma_2)(S); K is the Minkowski sum."""
         from .compose import Sum
 
         return Sum(self, other) if isinstance(other, Gauge) else NotImplemented
 
-    def __mul__(self, factor: float) -> "Gauge":
+    def __mul__(self, factor: float) -> Gauge:
         """factor * gamma: distances grow by sqrt(factor), velocities shrink by 1/factor."""
         from .compose import Multiple
 
@@ -111,7 +113,7 @@ class Gauge(ABC):
 
     __rmul__ = __mul__
 
-    def congruence(self, A: ArrayLike) -> "Gauge":
+    def congruence(self, A: ArrayLike) -> Gauge:
         """S -> gamma(A^T S A) with A (d, m) of rank d; K becomes {A Q A^T}."""
         from .compose import Congruence
 

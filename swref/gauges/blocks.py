@@ -1,5 +1,7 @@
 """Block gauges: one gauge per group of columns, summed (a scale each) or maximised (one common clock).  [App. B]"""
 
+from __future__ import annotations
+
 from abc import abstractmethod
 from collections.abc import Sequence
 from itertools import pairwise

@@ -1,5 +1,7 @@
 """New gauges from old: sums, maxima, positive multiples, congruences."""
 
+from __future__ import annotations
+
 import numpy as np
 from numpy.typing import ArrayLike
 

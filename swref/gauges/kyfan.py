@@ -1,5 +1,7 @@
 """Ky Fan gauges (the subspace robust distances) and linear gauges (a fixed Mahalanobis metric)."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from numbers import Real
 from typing import Self

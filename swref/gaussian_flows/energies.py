@@ -1,5 +1,7 @@
 """Energies of mean and covariance."""
 
+from __future__ import annotations
+
 from typing import Protocol
 
 import numpy as np

@@ -1,5 +1,7 @@
 """The modal equations of a linear network as an initial value problem with events.  [Prop. 5.3]"""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
 
 import numpy as np

@@ -1,5 +1,7 @@
 """The flow of an energy of mean and covariance, as the flow of particles that have them.  [Cor. F.1, Prop. H.9]"""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
 from typing import Any
 

@@ -4,6 +4,8 @@ A covariance enters as a factor F (d, r), S = F F^T with r its rank: squaring ba
 distance between covariances that nearly coincide, and zero eigenvalues need no care.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
 
 import numpy as np

@@ -6,6 +6,8 @@ rule at p = inf, does no harm. ADMM splits the linear part (one space-time solve
 on K per interval) from the PSD cone (one 3 x 3 projection per cell).
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import fsum

@@ -4,6 +4,8 @@ The cone over the sphere is R^d, with mass as squared radius, and mass may start
 is the least transport cost between measures of R^d that project on the given ones, and the engine applies.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace

@@ -1,5 +1,7 @@
 """The projection of a measure of R^d on the sphere, mass by squared radius, and of its velocities.  [App. I]"""
 
+from __future__ import annotations
+
 import numpy as np
 from numpy.typing import ArrayLike
 
