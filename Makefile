@@ -1,5 +1,6 @@
 # make book    the executed book, at _build/html/index.html
 # make check   the quick part for daily work, in a minute and a half: lint, layers, the core of the unit tests
+# make core    its unit tests alone, for another Python: make core PYTHON=python3.13 VENV=.venv-3.13
 # make test    everything that must hold: lint, layers, unit tests, every notebook, a strict book build
 # make lab     JupyterLab on the chapters
 # make bench   the benchmarks against their peers; flows.py needs PyTorch (it says how to install it) or is skipped
@@ -13,7 +14,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup book check test lint lab bench figures macros lock clean
+.PHONY: help setup book check core test lint lab bench figures macros lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -66,7 +67,9 @@ lint: setup
 	lint-imports
 	basedpyright
 
-check: lint
+check: lint core
+
+core: setup
 	pytest -n 2 -m "not slow"
 
 # The last line of unit tests: those of threads need a BLAS that has two.

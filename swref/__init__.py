@@ -6,7 +6,7 @@ Formulas and numbering follow G. Peyre, "Muon Dynamics as a Spectral Wasserstein
 
 from . import convexity, energies, gaussian_flows, geodesics, sphere
 from ._errors import GaugeError, NotConverged
-from .clouds import displacement, transport
+from .clouds import TransportResult, displacement, transport
 from .flows import FlowResult, flow
 from .gauges import (
     Gauge,
@@ -16,17 +16,17 @@ from .gauges import (
     list_gauges,
     register_gauge,
 )
-from .gaussians import gaussian_transport, moment_lower_bound
-from .grids import dynamic_transport
+from .gaussians import GaussianResult, gaussian_transport, moment_lower_bound
+from .grids import DynamicResult, dynamic_transport
 from .lmo import dual_norm, lmo, measure_lmo, tangent_norm
-from .sphere import spherical_transport
+from .sphere import SphericalResult, spherical_transport
 
 __version__ = "0.1.0"
 
 __all__ = [
-    "FlowResult", "Gauge", "GaugeError", "NotConverged", "SpectralGauge", "check_gauge", "convexity", "displacement",
-    "dual_norm", "dynamic_transport", "energies", "flow", "gaussian_flows", "gaussian_transport", "geodesics",
-    "get_gauge", "list_gauges", "lmo", "measure_lmo", "moment_lower_bound", "register_gauge", "sphere",
-    "spherical_transport", "tangent_norm",
+    "DynamicResult", "FlowResult", "Gauge", "GaugeError", "GaussianResult", "NotConverged", "SpectralGauge",
+    "SphericalResult", "TransportResult", "check_gauge", "convexity", "displacement", "dual_norm", "dynamic_transport",
+    "energies", "flow", "gaussian_flows", "gaussian_transport", "geodesics", "get_gauge", "list_gauges", "lmo",
+    "measure_lmo", "moment_lower_bound", "register_gauge", "sphere", "spherical_transport", "tangent_norm",
     "transport",
 ]  # fmt: skip

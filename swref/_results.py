@@ -11,6 +11,17 @@ import numpy as np
 from ._errors import CrossedBounds, NotConverged, shown
 from ._session import silent
 
+STATUS = {  # of a distance or a flow
+    "converged": "the bounds meet the tolerance",
+    "rounding": "float64 has no more digits for the bounds, whatever the solver does",
+    "stalled": "no more progress: the gap, or the length of a step, shrank to nothing",
+    "max_iter": "the limit of iterations came first",
+    "max_steps": "the limit of steps came first",
+    "interrupted": "Ctrl-C",
+    "finished": "the flow reached t_end",
+    "stationary": "nothing would move in the time that is left",
+    "non-finite": "energy or force are NaN or infinite however short the step",
+}
 TINY, LARGEST = np.finfo(float).tiny, np.finfo(float).max
 
 
@@ -52,7 +63,7 @@ class Result(Report):
     relative_gap: float  # (U - L)/U, and 0 when U = 0
     moment: np.ndarray = field(repr=False)
     metric: np.ndarray = field(repr=False)
-    status: Literal["converged", "max_iter", "stalled", "interrupted", "rounding"]
+    status: Literal["converged", "max_iter", "stalled", "interrupted", "rounding"]  # see ``_results.STATUS``
     iterations: int
     history: np.ndarray = field(repr=False)
 
@@ -69,7 +80,7 @@ class Result(Report):
             "squared distance": f"{self.upper_bound:.10g}",
             "certified interval": f"[{self.lower_bound:.10g}, {self.upper_bound:.10g}]",
             "relative gap": f"{self.relative_gap:.2e}",
-            "status": f"{self.status} after {self.iterations} {self._steps}",
+            "status": f"{self.status} after {self.iterations} {self._steps}: {STATUS[self.status]}",
         }
 
 
@@ -116,26 +127,22 @@ def finish(result, tol, strict, rounding=""):
         blame = f": {rounding}" if result.status == "rounding" else ""
         raise NotConverged(
             f"relative gap {result.relative_gap:.2e} after {result.iterations} {result._steps} "
-            f"({result.status}{blame}), wanted {tol:.1e}; "
+            f"({result.status}: {STATUS[result.status]}{blame}), wanted {tol:.1e}; "
             "the result with its bounds is in .result (or pass strict=False)",
             result,
         )
     return result
 
 
-def reporter(progress, callback, scale, name, unit):
-    """A context giving ``report(lower, upper, steps=1)`` for a solver that works in units of ``scale``, or None."""
+def reporter(progress, name, unit):
+    """A context giving ``report(lower, upper, steps=1)``, which moves a bar; None without ``progress``."""
     if not progress:
-        if callback is None:
-            return nullcontext()
-        return nullcontext(lambda low, up, steps=1: callback(low * scale * scale, up * scale * scale))
+        return nullcontext()
     from tqdm.auto import tqdm
 
     class Bar(tqdm):
         def __call__(self, low, up, steps=1):
             self.set_postfix_str(f"gap {(up - low) / up if up > 0 else 0:.1e}", refresh=False)
             self.update(steps)
-            if callback is not None:
-                callback(low * scale * scale, up * scale * scale)
 
     return Bar(desc=name, unit=unit)

@@ -19,6 +19,13 @@ ROUNDING = 1e-6  # relative gaps below it keep the full looseness: at kinks, rou
 HULL_ACCURACY = 0.2  # a two-function gauge is replaced by the hull of its supports, to this part of the accuracy asked
 TRUST_FLOOR, TRUST_FACTOR = 0.35, 0.7  # in-out stabilisation: least weight of the new query, and its rate of change
 REFINEMENTS = 500  # supports added in one solve of the master; three are usual, eleven the most met in 55 problems
+CALLS = 1000  # that are allowed when the user sets no limit, or twice the dimension of K
+DOUBT = 10  # times the surprise of the last call, against the gap: how far the atoms are trusted
+TIGHTEST = 0.1  # of the looseness, where they are
+SLOW = 0.9  # of the gap that is left after PATIENCE calls: then no more is to be gained
+CENTRED = 1e-13  # least accuracy asked of the master, relative: beyond it rounding moves nothing
+FIRST_SHARE, SHARES = 0.3, 0.1 ** np.arange(8)  # weights tried for the newest atom
+CROWDED, WEIGHTLESS = 60, 1e-9  # supports, besides 4 dim K, from which on those without weight are dropped
 PATIENCE = 60  # plus dim K: oracle calls in which the gap must fall by a tenth, or the status is "stalled"
 
 
@@ -52,7 +59,7 @@ class Solution:
 
 def call_limit(max_iter, d):
     """``max_iter``, a positive integer; for None 1000 or, if that is more, d (d + 1), twice the dimension of K."""
-    return max(1000, d * (d + 1)) if max_iter is None else check_count("max_iter", max_iter)
+    return max(CALLS, d * (d + 1)) if max_iter is None else check_count("max_iter", max_iter)
 
 
 @steady
@@ -84,8 +91,8 @@ def solve(
             value, moment, handle = oracle.evaluate(query)
             allowed = slack(handle) if callable(slack) else slack
             if history:
-                surprise = max(10 * (master.predict(query) - value), ROUNDING * master.upper)
-                looseness = LOOSENESS * np.clip(surprise / (master.upper - lower), 0.1, 1)
+                surprise = max(DOUBT * (master.predict(query) - value), ROUNDING * master.upper)
+                looseness = LOOSENESS * np.clip(surprise / (master.upper - lower), TIGHTEST, 1)
             better = value > lower
             if better:
                 lower, metric, lower_handle = max(value, 0.0), query, handle
@@ -99,7 +106,7 @@ def solve(
             if gap <= tol * master.upper + allowed:
                 status = "converged"
                 break
-            if len(history) > patience and gap > 0.9 * (history[-1 - patience][1] - history[-1 - patience][0]):
+            if len(history) > patience and gap > SLOW * (history[-1 - patience][1] - history[-1 - patience][0]):
                 status = "stalled"
                 break
             trust = min(1.0, trust / TRUST_FACTOR) if better else max(TRUST_FLOOR, TRUST_FACTOR * trust)
@@ -147,7 +154,7 @@ class _Master:
 
     def solve(self, accuracy):
         """Move the weights to a central point within ``accuracy`` of the optimum; returns its metric Q, in K."""
-        scale, accuracy = self.upper, max(accuracy / self.upper, 1e-13)
+        scale, accuracy = self.upper, max(accuracy / self.upper, CENTRED)
         moments = self.moments / scale
         flat = moments.reshape(len(moments), -1)
 
@@ -226,8 +233,8 @@ class _Hull:
         if np.vdot(Q, moment) - known < 0.5 * (value - known):
             return False
         d = len(moment)
-        if len(self.atoms) > 60 + 2 * d * (d + 1):
-            self.atoms = self.atoms[self.theta > 1e-9]
+        if len(self.atoms) > CROWDED + 2 * d * (d + 1):
+            self.atoms = self.atoms[self.theta > WEIGHTLESS]
         self.atoms = np.concatenate([self.atoms, Q[None]])
         return True
 
@@ -237,7 +244,7 @@ def _admit_newest(objective, weights, mu):
     if weights[-1] > 0:
         return weights
     best, least = weights, np.inf
-    for share in 0.3 * 0.1 ** np.arange(8):
+    for share in FIRST_SHARE * SHARES:
         trial = np.append(weights[:-1] * ((1 - share) / weights[:-1].sum()), share)
         merit = objective(trial)[0] - mu * np.log(trial).sum()
         if merit >= least:

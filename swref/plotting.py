@@ -80,15 +80,13 @@ def ramp(color: str) -> LinearSegmentedColormap:
     return LinearSegmentedColormap.from_list("ramp", ["white", color])
 
 
-def plot_film(
-    rows: Iterable[tuple[Sequence[np.ndarray], np.ndarray, str, str]], times: Sequence[float], half_width: float = 2
-) -> Figure:
+def plot_film(rows: Iterable[tuple[Sequence[np.ndarray], np.ndarray, str, str]], times: Sequence[float]) -> Figure:
     """Densities in a grid of pictures, a column per time; returns the figure.
 
     ``rows``: (nodes, densities, color, label) each, ``nodes`` the two axes of a grid, ``densities`` (times, nx, ny);
-    shades run up to the maximum of the row. The window is a square about 0, of sides 2 ``half_width``.
+    shades run up to the maximum of the row. The window is the square [-2, 2]^2.
     """
-    rows, window = list(rows), (-half_width, half_width)
+    rows, window = list(rows), (-2, 2)
     fig, grid = plt.subplots(len(rows), len(times), figsize=(7, 1.45 * len(rows)), sharex=True, sharey=True)
     for line, (nodes, densities, color, label) in zip(grid, rows, strict=True):
         levels = np.linspace(0.03, 1, 9) * np.max(densities)
@@ -133,13 +131,11 @@ def plot_clouds(
     return planar(ax)
 
 
-def plot_plan(
-    ax: Axes, x: ArrayLike, y: ArrayLike, plan: ArrayLike | sparray, color: str, every: int = 1, strongest: float = 0.8
-) -> Axes:
+def plot_plan(ax: Axes, x: ArrayLike, y: ArrayLike, plan: ArrayLike | sparray, color: str, every: int = 1) -> Axes:
     """One segment per nonzero of ``plan`` (n, m), opacity proportional to its mass.
 
     It joins x_i to y_j, x (n, 2), y (m, 2), on ``ax``, in this ``color``. ``every`` thins the sources shown; the
-    strongest segment drawn has opacity ``strongest``.
+    strongest segment drawn has opacity 0.8.
     """
     x, y, plan = as_array("x", x, 2), as_array("y", y, 2), coo_array(plan)
     if plan.shape != (len(x), len(y)):
@@ -149,7 +145,7 @@ def plot_plan(
     segments = np.stack([x[rows[shown]], y[columns[shown]]], axis=1)
     mass = plan.data[shown]
     lines = LineCollection(list(segments), colors=color, linewidths=0.8, zorder=2)
-    lines.set_alpha(strongest * mass / mass.max())
+    lines.set_alpha(0.8 * mass / mass.max())
     ax.add_collection(lines, autolim=True)
     ax.autoscale_view()
     return planar(ax)

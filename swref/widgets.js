@@ -64,7 +64,7 @@ function drawLayer(parent, layer, floats, X, Y) {
   } else if (layer.kind === "text") {
     add(parent, "text", {
       x: X(xy[0]), y: Y(xy[1]), fill: color, "fill-opacity": fade(layer.color), "font-size": layer.size,
-      "text-anchor": layer.anchor, "dominant-baseline": "middle",
+      "text-anchor": "middle", "dominant-baseline": "middle",
     }, layer.text);
   }
 }

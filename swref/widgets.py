@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import io
 import itertools
 import json
 import math
@@ -21,9 +20,7 @@ from typing import Any, Literal
 
 import anywidget
 import numpy as np
-from matplotlib.collections import LineCollection
 from matplotlib.colors import to_hex
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
@@ -32,9 +29,6 @@ from ._validation import as_array, as_psd, check_positive
 _ESM = Path(__file__).with_name("widgets.js").read_text(encoding="utf-8")
 MAX_FRAMES = 1000
 MAX_BYTES = 4_000_000  # of one widget's frames; a page is read over slow lines too
-
-
-Anchor = Literal["start", "middle", "end"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +44,6 @@ class Layer:
     fill: bool = False
     dash: bool = False
     text: str = ""
-    anchor: Anchor = "middle"
 
 
 def points(xy: ArrayLike, color: str = "ink", size: float = 3.0, weight: ArrayLike | None = None) -> Layer:
@@ -88,12 +81,10 @@ def ellipse(
     return curve(as_array("center", center, 1, (2,)) + rim, color, size, closed=True, fill=fill, dash=dash)
 
 
-def text(at: ArrayLike, string: str, color: str = "ink", size: float = 13.0, anchor: Anchor = "middle") -> Layer:
-    """`string` at the point `at` (2,), of this color, `size` pixels high; anchor is "start", "middle" or "end"."""
-    if anchor not in ("start", "middle", "end"):
-        raise ValueError(f'anchor: must be "start", "middle" or "end", got {anchor!r}')
+def text(at: ArrayLike, string: str, color: str = "ink", size: float = 13.0) -> Layer:
+    """`string` at the point `at` (2,), of this color, `size` pixels high."""
     xy = _coordinates("at", [at])
-    return Layer("text", xy, _color(color), check_positive("size", size), text=str(string), anchor=anchor)
+    return Layer("text", xy, _color(color), check_positive("size", size), text=str(string))
 
 
 def note(string: str) -> Layer:
@@ -210,7 +201,6 @@ class Explore(anywidget.AnyWidget):
             **data,
             "text/plain": repr(self),
             "text/html": self._html(),
-            "image/png": base64.b64encode(self._png()).decode(),
         }, metadata
 
     def __repr__(self):
@@ -226,50 +216,6 @@ class Explore(anywidget.AnyWidget):
             f'<div data-swref="{key}"></div>\n<noscript>This picture needs JavaScript.</noscript>\n'
             f'<script type="module">\n{_ESM}\nmountStatic("{key}", {spec}, "{floats}");\n</script>'
         )
-
-    def _png(self):
-        spec = self._spec
-        figure = Figure(figsize=(spec["size"][0] / 80, spec["size"][1] / 80), layout="constrained")
-        ax = figure.add_subplot(xlim=spec["limits"][:2], ylim=spec["limits"][2:])
-        if spec["axes"]:
-            ax.set(xlabel=spec["axes"]["xlabel"], ylabel=spec["axes"]["ylabel"])
-        else:
-            ax.set_axis_off()
-            ax.set_aspect("equal")
-        for layer in self._first:
-            _paint(ax, layer)
-        file = io.BytesIO()
-        figure.savefig(file, format="png", dpi=100)
-        return file.getvalue()
-
-
-def _paint(ax, layer):
-    color = {"ink": "black", "muted": "gray"}.get(layer.color, layer.color)
-    shown = 1.0 if layer.weight is None else layer.weight / max(layer.weight.max(initial=0), 1e-300)
-    if layer.kind == "points":
-        ax.scatter(*layer.xy.T, s=(1.8 * layer.size) ** 2 * shown, color=color, linewidths=0)
-    elif layer.kind == "segments":
-        lines = LineCollection(layer.xy.reshape(-1, 2, 2), colors=color, linewidths=layer.size)
-        lines.set_alpha(shown)
-        ax.add_collection(lines)
-    elif layer.kind == "curve":
-        xy = np.vstack([layer.xy, layer.xy[:1]]) if layer.closed else layer.xy
-        ax.plot(*xy.T, color=color, lw=layer.size, ls="--" if layer.dash else "-")
-        if layer.fill:
-            ax.fill(*xy.T, color=color, alpha=0.18, lw=0)
-    elif layer.kind == "text":
-        ha = {"start": "left", "middle": "center", "end": "right"}[layer.anchor]
-        ax.text(
-            *layer.xy[0],
-            layer.text,
-            color=color,
-            fontsize=0.8 * layer.size,
-            ha=ha,
-            va="center",
-            parse_math=False,
-        )
-    elif layer.kind == "note":
-        ax.set_title(layer.text, fontsize=10, parse_math=False)
 
 
 def _encode(frames):
@@ -300,8 +246,6 @@ def _encode(frames):
                 item["text"] = layer.text
             if layer.kind != "note":
                 item |= {"color": layer.color, "size": layer.size, "xy": store(layer.xy)}
-            if layer.kind == "text":
-                item["anchor"] = layer.anchor
             if layer.kind == "curve":
                 item |= {"closed": layer.closed, "fill": layer.fill, "dash": layer.dash}
             if layer.weight is not None:

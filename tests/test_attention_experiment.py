@@ -195,7 +195,7 @@ def test_inside_measures_one_snapshot_at_a_time(small):
 
 
 def test_a_small_figure_has_every_part():
-    found = attention.figure_4(seeds=[1], regimes=["dense"], steps=30, horizon=0.1, **SMALL)
+    found = attention.figure_4(seeds=[1], steps=30, horizon=0.1, **SMALL)
     (pair,) = found["dense"]
     alone = attention.pair("dense", 1, steps=0, horizon=0.1, **SMALL)
     assert alone.descents == alone.loops == {}

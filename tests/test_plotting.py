@@ -88,7 +88,7 @@ def test_style_is_applied_to_new_figures():
 def test_a_plan_is_drawn_with_opacity_proportional_to_mass(ax):
     x, y = np.array([[0.0, 0], [1, 0]]), np.array([[0.0, 1], [1, 1]])
     plan = csr_array([[0.3, 0.2], [0.0, 0.5]])
-    plotting.plot_plan(ax, x, y, plan, "red", strongest=0.8)
+    plotting.plot_plan(ax, x, y, plan, "red")
     (lines,) = ax.collections
     expected = [[x[0], y[0]], [x[0], y[1]], [x[1], y[1]]]
     np.testing.assert_array_equal(lines.get_segments(), expected)
@@ -155,12 +155,12 @@ def test_a_film_has_a_row_per_density_and_shades_up_to_the_maximum_of_the_row():
     x, y = np.linspace(-1, 1, 7), np.linspace(-1, 1, 5)
     bump = np.exp(-(x[:, None] ** 2) - y**2)
     rows = [((x, y), [bump, 2 * bump, 3 * bump], "red", "first"), ((x, y), [bump] * 3, "blue", "second")]
-    grid = np.reshape(plotting.plot_film(rows, [0, 0.5, 1], half_width=1.5).axes, (2, 3))
+    grid = np.reshape(plotting.plot_film(rows, [0, 0.5, 1]).axes, (2, 3))
     assert [row[0].get_ylabel() for row in grid] == ["first", "second"]
     assert [ax.get_xlabel() for ax in grid[-1]] == ["t = 0", "t = 0.5", "t = 1"]
     for line, most in zip(grid, (3, 1), strict=True):
         for ax in line:
             (shades,) = ax.collections
             assert shades.levels[[0, -1]] == pytest.approx([0.03 * most, most])
-            assert (ax.get_xlim(), ax.get_ylim()) == ((-1.5, 1.5), (-1.5, 1.5))
+            assert (ax.get_xlim(), ax.get_ylim()) == ((-2, 2), (-2, 2))
     assert plotting.ramp("red")([0.0, 1.0]) == pytest.approx(np.array([[1, 1, 1, 1], [1, 0, 0, 1]]))

@@ -5,7 +5,6 @@ Numba is imported on first use: it takes longer to import than a small problem t
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -15,6 +14,7 @@ from numpy.typing import ArrayLike
 from scipy.spatial.distance import cdist
 
 from .._measures import dyadic_frame, second_moment, weighted_median
+from .._pictures import SIZE, plan_svg
 from .._results import Result, finish, reporter, scaled_back
 from .._session import silent, steady
 from .._validation import EPS, as_array, as_clouds, as_fraction, as_masses, as_tolerance
@@ -25,6 +25,7 @@ from ..simplex.masses import Masses
 from .certificate import LowerBound, line_bound, metric_factor, moment_of, moved_size, upper_bound
 
 MOST_DOUBLED = 8  # dimensions in which the oracle keeps twice the digits of images; beyond, that would cost too much
+MARGIN = 8  # pixels around a picture
 DROPPED = 0.05  # of the tolerance: plans of less total weight are left out of the mixture
 
 
@@ -56,14 +57,18 @@ class TransportResult(Result):
 
     def _picture(self):
         x, y = self._points
-        return _plan_svg(x, y, self.plan) if x.shape[1] == 2 else ""
+        if x.shape[1] != 2:
+            return ""
+        low, high = np.minimum(x.min(0), y.min(0)), np.maximum(x.max(0), y.max(0))
+        span = max(float((high - low).max()), np.finfo(float).tiny)
+        X, Y = ([MARGIN, SIZE - MARGIN] + (z - low) / span * (SIZE - 2 * MARGIN) * [1, -1] for z in (x, y))
+        return plan_svg("transport plan", X, Y, self.plan, np.full(len(X), 2.0), np.full(len(Y), 2.0))
 
 
 @steady
 def transport(
     x: ArrayLike, y: ArrayLike, gauge: str | Gauge, a: ArrayLike | None = None, b: ArrayLike | None = None, *,
     tol: float = 1e-6, max_iter: int | None = None, strict: bool = True, progress: bool = False,
-    callback: Callable[[float, float], object] | None = None,
 ) -> TransportResult:  # fmt: skip
     """W_gamma(mu, nu)^2 = min_pi gamma(sum_ij pi_ij (y_j - x_i)(y_j - x_i)^T), certified.  [Def. 3.1, Thm 3.3]
 
@@ -77,7 +82,7 @@ def transport(
     digits. When only rounding prevents that, as with far points that need not move, the status is "rounding".
 
     At most ``max_iter`` transport problems are solved; None: 1000, or d (d + 1) if that is more.
-    ``progress=True`` shows a bar; ``callback(lower, upper)`` is called after each oracle call, in squared units.
+    ``progress=True`` shows a bar.
 
     Raises NotConverged (with ``.result``) when the tolerance is missed, unless ``strict=False``; also after Ctrl-C.
     Raises ValueError for malformed clouds, weights or gauge, GaugeError for a gauge that is not convex.
@@ -90,7 +95,7 @@ def transport(
     scale, x1, y1 = dyadic_frame(x[i], y[j])
     oracle = CloudOracle(x1, y1, a[i], b[j])
     noise = 16 * EPS**2 * gauge.value(np.eye(d))
-    with reporter(progress, callback, scale, "transport", " oracle calls") as report:
+    with reporter(progress, "transport", " oracle calls") as report:
         # A tenth of the tolerance is kept for dropping negligible plans from the mixture.
         solution = solve(
             oracle, gauge, tol=0.9 * tol, max_iter=max_iter, report=report,
@@ -237,26 +242,3 @@ def _extend_potentials(x, y, i, j, f, g, Q):
     full_g[spare] = (cdist(Y[spare], X[i], "sqeuclidean") - f).min(1)
     full_f[idle] = (cdist(X[idle], Y, "sqeuclidean") - full_g).min(1)
     return full_f, full_g
-
-
-def _plan_svg(x, y, plan, width=220, most=300):
-    """The plan as a small SVG: source circles, target squares, the ``most`` heaviest segments."""
-    plan = plan.tocoo()
-    low = np.minimum(x.min(0), y.min(0))
-    span = max(float((np.maximum(x.max(0), y.max(0)) - low).max()), np.finfo(float).tiny)
-
-    def place(points):
-        return np.array([8, width - 8]) + (points - low) / span * [width - 16, 16 - width]
-
-    X, Y = place(x), place(y)
-    heavy = np.argsort(-plan.data, kind="stable")[:most]
-    lines = "".join(
-        f"<line x1='{p[0]:.1f}' y1='{p[1]:.1f}' x2='{q[0]:.1f}' y2='{q[1]:.1f}' stroke-opacity='{w:.2f}'/>"
-        for p, q, w in zip(X[plan.row[heavy]], Y[plan.col[heavy]], plan.data[heavy] / plan.data.max(), strict=True)
-    )
-    sources = "".join(f"<circle cx='{p[0]:.1f}' cy='{p[1]:.1f}' r='2'/>" for p in X[:most])
-    targets = "".join(f"<rect x='{p[0] - 2:.1f}' y='{p[1] - 2:.1f}' width='4' height='4'/>" for p in Y[:most])
-    return (
-        f"<svg width='{width}' height='{width}' role='img' aria-label='transport plan'><g stroke='#888'>{lines}</g>"
-        f"<g fill='#1f77b4'>{sources}</g><g fill='#d62728'>{targets}</g></svg>"
-    )

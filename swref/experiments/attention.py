@@ -189,11 +189,6 @@ def inside(setting: Problem, heads: np.ndarray, seed: int = 0) -> dict[str, np.n
     return {name: np.array(values) for name, values in found.items()}
 
 
-def figure_4(
-    seeds: Iterable[int] = range(5), regimes: Iterable[Regime] = tuple(REGIMES), **options: Any
-) -> dict[Regime, list[Pair]]:
-    """{regime: [Pair, ...]}, a pair for each of ``seeds``; options as in ``pair``, for example ``**QUICK``.
-
-    ``regimes``: those that are run.
-    """
-    return {regime: [pair(regime, seed, **options) for seed in seeds] for regime in regimes}
+def figure_4(seeds: Iterable[int] = range(5), **options: Any) -> dict[Regime, list[Pair]]:
+    """{regime: [Pair, ...]}, a pair for each of ``seeds``; options as in ``pair``, for example ``**QUICK``."""
+    return {regime: [pair(regime, seed, **options) for seed in seeds] for regime in REGIMES}

@@ -10,7 +10,8 @@ from typing import Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._results import Report
+from .._pictures import svg
+from .._results import STATUS, Report
 from .._validation import check_positive
 
 
@@ -100,19 +101,13 @@ class FlowResult(Falling, Report):
             "energy": f"{self.energy[0]:.8g} -> {self.energy[-1]:.8g}",
             "residual": f"{self.residual[-1]:.2e}{share}",
             "status": f"{self.status} after {len(self.times) - 1} steps, {self.rejected} rejected, "
-            f"{self.evaluations} forces",
+            f"{self.evaluations} forces: {STATUS[self.status]}",
         }
 
-    def _picture(self, width=220, height=120):
-        t, E = (z - z.min() for z in (self.times, self.energy))
-        x, y = (z / (z.max() or 1.0) for z in (t, E))
-        line = " ".join(
-            f"{8 + (width - 16) * a:.1f},{height - 8 - (height - 16) * b:.1f}" for a, b in zip(x, y, strict=True)
-        )
-        return (
-            f"<svg width='{width}' height='{height}' role='img' aria-label='energy against time'>"
-            f"<polyline points='{line}' fill='none' stroke='#888' stroke-width='1.5'/></svg>"
-        )
+    def _picture(self):
+        x, y = ((z - z.min()) / (np.ptp(z) or 1.0) for z in (self.times, self.energy))
+        line = " ".join(f"{8 + 204 * a:.1f},{112 - 104 * b:.1f}" for a, b in zip(x, y, strict=True))
+        return svg("energy against time", f"<polyline points='{line}' fill='none'/>", height=120)
 
     def save(self, path: str | os.PathLike) -> None:
         """Write everything to ``path``; ``FlowResult.load`` reads it back. Both add ".npz" to a name without it.

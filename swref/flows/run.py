@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._errors import NotConverged
+from .._results import STATUS
 from .._session import silent
 from .._validation import EPS, as_array, as_tolerance, as_weights, check_count, check_positive
 from ..energies import Energy
@@ -24,6 +25,16 @@ LINEAR = 0.01  # a difference of velocities above this fraction of the velocity 
 TINY = np.finfo(float).tiny
 RECORDED = ("times", "energy", "dissipation", "residual", "speed", "length", "forces", "rank", "step_sizes")
 REFRESH = 10  # accepted steps between estimates of the spectral radius
+FIRST_CALLS, LATER_CALLS = 12, 3  # forces for such an estimate: from a random direction, from the last one
+SAFETY, GROWTH, EASY = 0.8, 5.0, 1e-4  # of step sizes: margin, largest factor, error below which that factor is taken
+HALVED, LEAST = 0.5, 0.1  # a rejected step shrinks at least and at most to these
+SHRINK = 0.25  # of a step that met an infinite energy or force, whose error is unknown
+STIFFER = 1.2  # the margin on the steepest slope seen along a step, as an estimate of the spectral radius
+RELAX = 0.9  # of the caution, after a step that did not overshoot
+BANKED = 10  # of what earlier steps left of their share of the residual, a step may use this part
+PROBE, LEAST_PROBE, INSIDE = 1e-6, 1e-8, 0.01  # lengths of differences: of the cloud, of the cloud, of the cutoff
+SEEN = 1e4 * EPS  # of the coordinates: what rounding of positions hides in a difference of forces
+AGREE = 1e-6  # relative: a resumed run must meet the energy and dissipation that it left
 
 
 @silent
@@ -87,8 +98,8 @@ def flow(
     result = run.result(status)
     if status == "non-finite" or (strict and status not in ("finished", "stationary")):
         raise NotConverged(
-            f"flow: {status} after {len(result.times) - 1} steps, at t = {run.t:.6g} of {t_end:.6g}"
-            f"{run.trouble and ': ' + run.trouble}; the run is in .result",
+            f"flow: {status} after {len(result.times) - 1} steps, at t = {run.t:.6g} of {t_end:.6g}: "
+            f"{run.trouble or STATUS[status]}; the run is in .result",
             result,
         )
     return result
@@ -125,7 +136,7 @@ class _Run:
     def _take_up(self, old):
         for name, now in (("energy", self.energy), ("dissipation", self.rate[-1])):
             then = getattr(old, name)[-1]
-            if abs(now - then) > 1e-6 * np.abs(getattr(old, name)).max():
+            if abs(now - then) > AGREE * np.abs(getattr(old, name)).max():
                 raise ValueError(f"resume: its last {name} is {then:.10g}, but this energy and gauge give {now:.10g}")
         self.t, self.h, self.rejected = float(old.times[-1]), old.next_step, old.rejected
         self.integral = float(old.energy[0] - old.energy[-1] - old.residual[-1])
@@ -154,7 +165,7 @@ class _Run:
                     self._step(left)
                 except NonFinite as error:
                     self.trouble, self.infinite = str(error), True
-                    self._reject(left if self.h is None else self.h, 0.25)
+                    self._reject(left if self.h is None else self.h, SHRINK)
                 if report is not None:
                     report(self.t)
         except KeyboardInterrupt:
@@ -178,27 +189,24 @@ class _Run:
         spare = max(tol * self.integral - abs(self.record["residual"][-1]), 0.0)
         error = max(
             doubt / (tol * np.sqrt(moved * (self.length + moved)) + 8 * EPS * np.abs(x).max() + TINY),
-            abs(missing) / (tol * gained / 2 + spare / 10 + noise),
+            abs(missing) / (tol * gained / 2 + spare / BANKED + noise),
             -missing / (gained / 2 + noise),
         )
         if not (error <= 1 and gained >= 0):
             self.infinite, self.trouble = False, f"over {h:.3g} E fell by {gained + missing:.6g}, not {gained:.6g}"
-            self._reject(h, 0.8 / np.sqrt(error))
+            self._reject(h, SAFETY / np.sqrt(error))
             return
 
-        self.caution = min(2 * self.caution, CAUTION) if doubt > ZIGZAG * moved else max(0.9 * self.caution, 1.0)
+        self.caution = min(2 * self.caution, CAUTION) if doubt > ZIGZAG * moved else max(RELAX * self.caution, 1.0)
         steepest = np.linalg.norm((rate - self.rate)[:-1]) / max(np.linalg.norm((new - y)[:-1]), TINY)
         start, v = self.x, self.rate[:-1].reshape(x.shape)
         end, v_end = x, rate[:-1].reshape(x.shape)
         self.x, self.energy, self.rate, self.rank = x, energy, rate, rank
         then, self.t = self.t, self.t_end if h == left else self.t + h
-        self.rho, self.age, self.trouble = max(rho, 1.2 * steepest), self.age + 1, ""
-        self.integral, self.length, self.largest = (
-            self.integral + gained,
-            self.length + moved,
-            max(self.largest, abs(energy)),
-        )
-        longer = h * min(5.0, 0.8 / np.sqrt(max(error, 1e-4)))
+        self.rho, self.age, self.trouble = max(rho, STIFFER * steepest), self.age + 1, ""
+        self.integral, self.length = self.integral + gained, self.length + moved
+        self.largest = max(self.largest, abs(energy))
+        longer = h * min(GROWTH, SAFETY / np.sqrt(max(error, EASY)))
         self.h = max(longer, longest) if h < longest else longer
         self._note(h)
         while self.marks and self.marks[0] <= self.t:
@@ -211,9 +219,9 @@ class _Run:
             spread = np.abs(self.x - self.x.mean(0)).max() or np.abs(self.x).max()
             size = spread * np.sqrt(self.x.size) or left * np.linalg.norm(self.rate[:-1])
             # Well inside the layer where the velocity is linear, well above what rounding of the positions hides.
-            length = size * min(1e-6, max(1e-8, 0.01 * self.particles.cutoff))
-            shortest = 1e4 * EPS * np.abs(self.x).max()
-            f, calls = np.append(self.rate[:-1], 0.0), 12 if self.rho is None else 3
+            length = size * min(PROBE, max(LEAST_PROBE, INSIDE * self.particles.cutoff))
+            shortest = SEEN * np.abs(self.x).max()
+            f, calls = np.append(self.rate[:-1], 0.0), FIRST_CALLS if self.rho is None else LATER_CALLS
             while True:
                 length = max(length, shortest)
                 self.rho, self.direction = stepper.spectral_radius(
@@ -230,7 +238,7 @@ class _Run:
 
     def _reject(self, h, factor):
         self.rejected += 1
-        self.h = h * (min(0.5, max(0.1, factor)) if np.isfinite(factor) else 0.1)
+        self.h = h * (min(HALVED, max(LEAST, factor)) if np.isfinite(factor) else LEAST)
         if self.age > 0:
             self.rho = None
 

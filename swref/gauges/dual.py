@@ -14,6 +14,16 @@ from .newton import _factor, _solve, barrier_newton
 
 TOLERANCE = 1e-9  # the relative gap promised
 LONGEST = 25  # most supports that a search asks for, per dimension of K, and 100 more; fifteen were met, at corners
+PATIENCE, LAST_DIGITS = 100, 10  # supports without halving the gap that end a search: short of TOLERANCE, and beyond it
+MULTIPLIER, POLAR, PROJECTION = 1e-12, 5e-10, 1e-11  # relative gaps that the searches aim at
+LOOSE, LOOSER = 0.3, 0.6  # of the gap is left to the barrier: in weights of atoms, in S, whose steps cost more
+NEW_SHARE = 0.05  # most weight that new atoms start with; it is the root of the gap when that is less
+NEGLIGIBLE, UNUSED = 0.1, 1e-9  # atoms dropped: together within this part of the gap, and of this part of the weight
+MISSED, RANK = 1e-10, 1e-13  # relative: a direction outside the ranges of the atoms, an eigenvalue that counts as zero
+FAR, SHOWS = 1e10, 1e4  # times too large: what a projection first moves towards 0; where its rounding shows
+CLOSE = 1e-12  # relative: eigenvalues whose divided difference is the derivative
+MOST_STEPS, DECREMENT = 50, 1e-2  # of Newton's method in S, and the part of mu at which its decrement ends it
+BOUNDARY, SHORTEST, ARMIJO = 0.95, 1e-14, 1e-4  # of its line search: of the way out of the cone, least, share of gain
 
 
 class _Search:
@@ -23,7 +33,7 @@ class _Search:
         self.gauge, self.target, self.looseness, self.S = gauge, target, looseness, start
         self.gap, self.best, self.candidate = 1.0, np.inf, start
         self.halved, self.waited, self.asked = np.inf, 0, 0
-        self.most = 100 + LONGEST * len(start) * (len(start) + 1) // 2
+        self.most = PATIENCE + LONGEST * len(start) * (len(start) + 1) // 2
 
     def report(self, gap, candidate, S):
         """A candidate and its gap; S is the matrix at which the gauge proposes the next atom."""
@@ -42,7 +52,7 @@ class _Search:
 
     @property
     def active(self):
-        patient = self.waited < (100 if self.best > TOLERANCE else 10) and self.asked < self.most
+        patient = self.waited < (PATIENCE if self.best > TOLERANCE else LAST_DIGITS) and self.asked < self.most
         return self.best > self.target and patient
 
     def barrier(self, terms):
@@ -73,7 +83,7 @@ def descent_factor(gauge, R):
     R = R / scale
     U = np.linalg.qr(R)[0]
     atoms = _cover(gauge, R, [attained(gauge, S)[0] for S in (symmetrize(R @ R.T), *(np.outer(u, u) for u in U.T))])
-    search = _Search(gauge, target=1e-12, looseness=0.3, start=symmetrize(R @ R.T))
+    search = _Search(gauge, target=MULTIPLIER, looseness=LOOSE, start=symmetrize(R @ R.T))
     q, unit = np.full(len(atoms), 1 / len(atoms)), None
     while search.active:
         try:
@@ -92,7 +102,7 @@ def descent_factor(gauge, R):
         search.report(gaps[k], candidates[k] * (pairings[k] / values[k]), velocities[k])
         atoms, q = _prune(atoms, q, T, R, search.gap)
         atoms += supports
-        share = min(0.05, np.sqrt(search.gap))
+        share = min(NEW_SHARE, np.sqrt(search.gap))
         q = np.append((1 - share) * q, np.full(len(velocities), share / len(velocities)))
     return search.result() * scale
 
@@ -121,8 +131,8 @@ def _prune(atoms, q, T, R, gap):
         return atoms, q
     order = np.argsort(leverage)
     useful = np.empty(len(q), dtype=bool)
-    useful[order] = np.cumsum(leverage[order]) > 0.1 * gap
-    for keep in (useful & (q > 1e-9 * q.max()), useful):
+    useful[order] = np.cumsum(leverage[order]) > NEGLIGIBLE * gap
+    for keep in (useful & (q > UNUSED * q.max()), useful):
         kept = [Q for Q, k in zip(atoms, keep, strict=True) if k]
         if _missed(kept, R) is None:
             break
@@ -167,13 +177,13 @@ def _missed(atoms, R):
     """A unit vector (d,) of range(R) that the ranges of the atoms do not contain, or None."""
     W = _range(atoms)
     U, s, _ = np.linalg.svd(R - W @ (W.T @ R))
-    return U[:, 0] if s[0] > 1e-10 * np.linalg.norm(R, 2) else None
+    return U[:, 0] if s[0] > MISSED * np.linalg.norm(R, 2) else None
 
 
 def _range(atoms):
     """An orthonormal basis (d, k) of the sum of the ranges of the atoms."""
     w, U = np.linalg.eigh(sum(Q / np.trace(Q) for Q in atoms) / len(atoms))
-    return U[:, w > 1e-13 * w[-1]]
+    return U[:, w > RANK * w[-1]]
 
 
 def polar(gauge, Q):
@@ -192,7 +202,7 @@ def polar(gauge, Q):
 
         return np.log(pairing), derivatives
 
-    S = _maximize(gauge, log_pairing, len(Q), target=5e-10)
+    S = _maximize(gauge, log_pairing, len(Q), target=POLAR)
     return float(scale * (np.vdot(Q, S) / gauge.value(S)))
 
 
@@ -200,7 +210,7 @@ def project(gauge, A):
     """argmin |P - A|^2/2 over K: P = (A - S)_+ where -|(A - S)_+|^2/2 - gamma(S), over S PSD, is largest.
 
     A is divided by the size of A_+ and K by its size in that direction, so that p = P/size minimises
-    |p|^2/(2 excess) - <A, p>. An A more than 1e10 times too large is first moved towards 0: P depends on digits that
+    |p|^2/(2 excess) - <A, p>. An A more than ``FAR`` times too large is first moved towards 0: P depends on digits that
     such an A does not have.
     """
     positive, _, _ = _positive_part(A)
@@ -208,7 +218,7 @@ def project(gauge, A):
     if polar <= 1:
         return positive
     scale = np.linalg.norm(positive, 2)
-    size, excess, A = scale / polar, min(polar, 1e10), A / scale
+    size, excess, A = scale / polar, min(polar, FAR), A / scale
 
     def distance(S):
         X, slopes, U = _positive_part(A - S)
@@ -219,9 +229,9 @@ def project(gauge, A):
 
         return -0.5 * excess * (X**2).sum(), derivatives
 
-    S = _maximize(gauge * (1 / size), distance, len(A), target=1e-11)
+    S = _maximize(gauge * (1 / size), distance, len(A), target=PROJECTION)
     P = size * excess * _positive_part(A - S)[0]
-    return P / max(1.0, gauge.polar(P)) if excess > 1e4 else P  # by then rounding shows
+    return P / max(1.0, gauge.polar(P)) if excess > SHOWS else P  # by then rounding shows
 
 
 def _positive_part(A):
@@ -229,7 +239,7 @@ def _positive_part(A):
     w, U = np.linalg.eigh(A)
     up = np.maximum(w, 0)
     gap = w[:, None] - w
-    same = np.abs(gap) <= 1e-12 * np.abs(w).max()
+    same = np.abs(gap) <= CLOSE * np.abs(w).max()
     slopes = np.where(same, (w > 0)[:, None], (up[:, None] - up) / np.where(same, 1, gap))
     return symmetrize((U * up) @ U.T), slopes, U
 
@@ -243,7 +253,7 @@ def _maximize(gauge, h, d, target):
     """
     first, size = attained(gauge, np.eye(d))
     S, t, atoms = np.eye(d) / size, 1.0, _cover(gauge, np.eye(d), [first])
-    search = _Search(gauge, target, looseness=0.6, start=S)
+    search = _Search(gauge, target, looseness=LOOSER, start=S)
     while search.active:
         mu, Q = search.barrier(len(atoms) + d), np.array(atoms).reshape(len(atoms), -1)
         try:
@@ -274,7 +284,7 @@ def _central(h, Q, S, t, mu):
             return -np.inf
         return h(S)[0] - t + mu * (2 * np.log(diagonal).sum() + np.log(slack).sum()) if slack.min() > 0 else -np.inf
 
-    for _ in range(50):
+    for _ in range(MOST_STEPS):
         L = np.linalg.cholesky(S)
         E = (L @ basis @ L.T).reshape(len(basis), -1)
         q = mu / (t - Q @ S.ravel())
@@ -285,14 +295,14 @@ def _central(h, Q, S, t, mu):
         system[:-1, :-1] += curvature
         step = _solve(_factor(system, np.append(np.full(len(E), mu), 0.0)), gradient)
         gain = gradient @ step
-        if not gain > 1e-2 * mu:
+        if not gain > DECREMENT * mu:
             break
         X = np.tensordot(step[:-1], basis, 1)
-        length = min(1.0, 0.95 / max(-np.linalg.eigvalsh(X)[0], 1e-300))
+        length = min(1.0, BOUNDARY / max(-np.linalg.eigvalsh(X)[0], 1e-300))
         before, tiny = merit(S, t), 1e-15 * (1 + abs(t))
-        while length > 1e-14:
+        while length > SHORTEST:
             S1, t1 = symmetrize(S + length * (L @ X @ L.T)), t + length * step[-1]
-            if merit(S1, t1) >= before + 1e-4 * length * gain - tiny:
+            if merit(S1, t1) >= before + ARMIJO * length * gain - tiny:
                 break
             length /= 2
         else:

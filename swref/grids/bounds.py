@@ -15,6 +15,24 @@ from ..gauges import Gauge, Multiple
 from ..gauges.door import attained
 
 DENSITY = 8 * EPS  # relative error of the densities: mass one, a floor, divided by the volume of a cell
+MIXED = (
+    1e-12,
+    1e-9,
+    1e-7,
+    1e-6,
+    1e-5,
+    1e-4,
+    1e-3,
+    1e-2,
+    0.1,
+    0.5,
+)  # shares of a positive curve, beyond the least
+MIXED_CELLS = np.array([0, 1e-6, 1e-4, 1e-3, 1e-2, 0.03, 0.1, 0.3, 1])  # the same for densities constant on cells
+INTERIOR = 10.0 ** np.arange(-0.5, -8, -0.5)  # shares of an interior metric, until the bound falls: it is concave
+SIZES, SIZE_ACCURACY = (0, 2), 1e-5  # where the size of the potential is sought; an error costs its square
+SERIES = 1e-4  # below it arctanh(x)/x is 1 + x^2/3 to rounding
+UNSEEN = 1e-5  # relative, of a gauge: what a hull may miss of it, a hundredth of the tolerance of a grid
+HEAVY = 1e3  # weight of the row that makes least-squares weights sum to one
 
 
 class Problem:
@@ -110,7 +128,7 @@ class Problem:
         bad = rho <= 0
         least = (rho[bad] / (rho[bad] - safe[0][bad])).max() if bad.any() else 0.0
         best, pair = np.inf, safe
-        for more in (1e-12, 1e-9, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1, 0.5):
+        for more in MIXED:
             share = least + (1 - least) * more
             trial = (1 - share) * rho + share * safe[0], (1 - share) * m + share * safe[1]
             if (trial[0] <= 0).any():
@@ -148,7 +166,7 @@ class Problem:
         a, b = grid.A(phi), grid.B(phi)[: self.d]
         value = grid.cell * (np.vdot(self.rho1, phi[-1]) - np.vdot(self.rho0, phi[0]))
         best = (-np.inf, phi, Q)
-        for share in 10.0 ** np.arange(-0.5, -8, -0.5):
+        for share in INTERIOR:
             mixed = (1 - share) * Q + share * self.interior
             H = 0.25 * np.einsum("atxy,tab,btxy->txy", b, np.linalg.inv(mixed), b)
 
@@ -158,7 +176,7 @@ class Problem:
             def loss(size, worst=worst):
                 return grid.dt * worst(size).sum() - size * value
 
-            size = fminbound(loss, 0, 2, xtol=1e-5)
+            size = fminbound(loss, *SIZES, xtol=SIZE_ACCURACY)
             if -loss(size) <= best[0]:  # the bound is concave in (size, share): it only falls from here
                 break
             shift = grid.dt * np.append(0.0, np.cumsum(worst(size)))
@@ -194,7 +212,7 @@ class Problem:
         nodes, safe_nodes = self._node_densities(pair[1]), self._node_densities(safe[1])
         bad = nodes[1:-1] <= 0
         least = (nodes[1:-1][bad] / (nodes - safe_nodes)[1:-1][bad]).max() if bad.any() else 0.0
-        shares = least + (1 - least) * np.array([0, 1e-6, 1e-4, 1e-3, 1e-2, 0.03, 0.1, 0.3, 1])
+        shares = least + (1 - least) * MIXED_CELLS
         return min(self._exact_cost((1 - s) * nodes + s * safe_nodes, (1 - s) * pair[1] + s * safe[1]) for s in shares)
 
     def _node_densities(self, m):
@@ -275,7 +293,7 @@ def _inverse_logarithmic_mean(a, b):
     """log(b/a) / (b - a) for a, b >= 0, to a few eps: the mean of 1/x between them."""
     with np.errstate(divide="ignore", invalid="ignore"):
         x = (b - a) / (a + b)
-        ratio = np.where(np.abs(x) < 1e-4, 1 + x * x / 3, np.arctanh(x) / x)
+        ratio = np.where(np.abs(x) < SERIES, 1 + x * x / 3, np.arctanh(x) / x)
         return np.where(np.abs(x) < 0.5, 2 * ratio / (a + b), np.log(b / a) / (b - a))
 
 
@@ -286,15 +304,15 @@ class _Hull:
         self.gauge, self.atoms = gauge, first[None]
 
     def refine(self, S):
-        """Add the support of S if the hull underestimates its gauge by more than a relative 1e-5."""
+        """Add the support of S if the hull underestimates its gauge by more than ``UNSEEN``."""
         value = self.gauge.value(S)
-        if value > (1 + 1e-5) * np.tensordot(self.atoms, S, 2).max():
+        if value > (1 + UNSEEN) * np.tensordot(self.atoms, S, 2).max():
             self.atoms = np.concatenate([self.atoms, attained(self.gauge, S, value)[0][None]])
 
     def project(self, A):
         """min |sum_j theta_j Q_j - A| over weights: least squares with a heavy row that makes their sum one."""
-        rows = np.column_stack([self.atoms.reshape(len(self.atoms), -1), np.full(len(self.atoms), 1e3)])
-        theta = nnls(rows.T, np.append(A.ravel(), 1e3))[0]
+        rows = np.column_stack([self.atoms.reshape(len(self.atoms), -1), np.full(len(self.atoms), HEAVY)])
+        theta = nnls(rows.T, np.append(A.ravel(), HEAVY))[0]
         return np.tensordot(theta / theta.sum(), self.atoms, 1)
 
 

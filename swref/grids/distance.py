@@ -8,7 +8,6 @@ on K per interval) from the PSD cone (one 3 x 3 projection per cell).
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import fsum
 from types import SimpleNamespace
@@ -73,7 +72,7 @@ class DynamicResult(Result):
 def dynamic_transport(
     rho0: ArrayLike, rho1: ArrayLike, gauge: str | Gauge, *, spacing: ArrayLike | None = None, n_time: int = 16,
     floor: float = 1e-3, constant_metric: bool = False, tol: float = 5e-3, max_iter: int = 3000, strict: bool = True,
-    progress: bool = False, callback: Callable[[float, float], object] | None = None,
+    progress: bool = False,
 ) -> DynamicResult:  # fmt: skip
     """W_gamma^2 = min int_0^1 gamma(int m m^T / rho dx) dt over d rho/dt + div m = 0, on a grid, certified.  [Sec. 4]
 
@@ -99,8 +98,7 @@ def dynamic_transport(
     positive solution, plus what an exact correction of the residual may cost. L: the potential scaled, the metrics
     mixed with an interior one, each interval shifted by a bound of its worst violation.
 
-    ``max_iter``: most iterations of ADMM. ``progress=True`` shows a bar; ``callback(lower, upper)`` is called at each
-    check of the bounds.
+    ``max_iter``: most iterations of ADMM. ``progress=True`` shows a bar.
     Raises NotConverged (with ``.result``) when the tolerance is missed, unless ``strict=False``; also after Ctrl-C.
     Raises ValueError for malformed densities or options, GaugeError for a gauge that is not convex.
     """
@@ -120,7 +118,7 @@ def dynamic_transport(
     root = np.sqrt(problem.strength)
 
     slack = 64 * EPS * problem.gauge.value(np.eye(d))
-    with reporter(progress, callback, scale * root, "dynamic_transport", " iterations") as report:
+    with reporter(progress, "dynamic_transport", " iterations") as report:
         found = _solve(problem, tol, slack, max_iter, report)
     phi, Q, (rho, m) = found.phi, found.metrics, found.pair
     found.metric = Q.mean(0) * problem.strength

@@ -7,13 +7,13 @@ is the least transport cost between measures of R^d that project on the given on
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike
 
+from .._pictures import SIZE, plan_svg
 from .._results import Result, finish, reporter, scaled_back
 from .._rounding import metric_size
 from .._session import steady
@@ -77,14 +77,21 @@ class SphericalResult(Result):
         return directions[masses > 0], masses[masses > 0]
 
     def _picture(self):
-        return _circle_svg(*self._measures, self.s) if self._measures[1].shape[1] == 2 else ""
+        """The circle: discs for sources inside it, squares for targets outside, areas as their masses."""
+        nu0, x, nu1, y = self._measures
+        if x.shape[1] != 2:
+            return ""
+        top, middle, radius = max(nu0.max(initial=0), nu1.max(initial=0)), SIZE / 2, 0.42 * SIZE
+        X, Y = (middle + share * radius * w * [1, -1] for share, w in ((0.95, x), (1.05, y)))
+        circle = f"<circle cx='{middle}' cy='{middle}' r='{radius}' fill='none' stroke-opacity='0.4'/>"
+        discs, squares = 5 * np.sqrt(nu0 / top), 4 * np.sqrt(nu1 / top)
+        return plan_svg("plan on the circle", X, Y, self.s, discs, squares, circle)
 
 
 @steady
 def spherical_transport(
     nu0: ArrayLike, nu1: ArrayLike, gauge: str | Gauge, *, directions0: ArrayLike, directions1: ArrayLike,
     tol: float = 1e-6, max_iter: int | None = None, strict: bool = True, progress: bool = False,
-    callback: Callable[[float, float], object] | None = None,
 ) -> SphericalResult:  # fmt: skip
     """UW_gamma(nu0, nu1)^2 = min gamma(int (z1 - z0)(z1 - z0)^T) over lifts to R^d of two measures on the sphere.
 
@@ -103,7 +110,7 @@ def spherical_transport(
     distance, not squared, by about d^2 eps mass^(1/2) or, where the best metric is nearly singular, its square by about
     d^2 eps mass; that matters for measures that nearly coincide.
     At most ``max_iter`` oracle calls; None: 1000, or d (d + 1) if that is more.
-    ``progress=True`` shows a bar; ``callback(lower, upper)`` is called after each oracle call, in squared units.
+    ``progress=True`` shows a bar.
 
     Raises NotConverged (with ``.result``) for any other status than "converged", unless ``strict=False``.
     Raises ValueError for malformed masses, directions or gauge, GaugeError for a gauge that is not convex.
@@ -119,7 +126,7 @@ def spherical_transport(
 
     scale = 2.0 ** (math.frexp(heaviest)[1] // 2)  # its square, a power of two, changes no digit
     oracle = SphereOracle(nu0 / scale / scale, x, nu1 / scale / scale, y)
-    with reporter(progress, callback, scale, "spherical_transport", " oracle calls") as report:
+    with reporter(progress, "spherical_transport", " oracle calls") as report:
         solution, plan, moment, potentials = _certified(oracle, gauge, tol, max_iter, report)
     fields = scaled_back(
         solution, scale, moment=moment, metric=solution.metric, lower=solution.lower, upper=solution.upper,
@@ -246,34 +253,3 @@ class SphereOracle:
         destroyed, created = p.copy(), q.copy()
         destroyed[i], created[j] = 0, 0
         return Plan(i, j, flow, flow, destroyed, created).fitted(p, q), g
-
-
-def _circle_svg(nu0, x, nu1, y, s, width=220, most=300):
-    """The circle as a small SVG: source discs inside it, target squares outside, the ``most`` heaviest chords."""
-    s = s.tocoo()
-    heavy = np.argsort(-s.data, kind="stable")[:most]
-    top = max(nu0.max(initial=0), nu1.max(initial=0))
-
-    def place(w):
-        return width / 2 + 0.42 * width * w * [1, -1]
-
-    X, Y, shade = place(0.95 * x), place(1.05 * y), s.data / s.data.max(initial=np.finfo(float).tiny)
-    lines = "".join(
-        f"<line x1='{a[0]:.1f}' y1='{a[1]:.1f}' x2='{b[0]:.1f}' y2='{b[1]:.1f}' stroke-opacity='{w:.2f}'/>"
-        for a, b, w in zip(X[s.row[heavy]], Y[s.col[heavy]], shade[heavy], strict=True)
-    )
-    heaviest0, heaviest1 = np.argsort(-nu0, kind="stable")[:most], np.argsort(-nu1, kind="stable")[:most]
-    discs = "".join(
-        f"<circle cx='{a[0]:.1f}' cy='{a[1]:.1f}' r='{5 * r:.1f}'/>"
-        for a, r in zip(X[heaviest0], np.sqrt(nu0[heaviest0] / top), strict=True)
-    )
-    squares = "".join(
-        f"<rect x='{b[0] - 4 * r:.1f}' y='{b[1] - 4 * r:.1f}' width='{8 * r:.1f}' height='{8 * r:.1f}'/>"
-        for b, r in zip(Y[heaviest1], np.sqrt(nu1[heaviest1] / top), strict=True)
-    )
-    return (
-        f"<svg viewBox='0 0 {width} {width}' width='{width}' height='{width}' role='img' "
-        f"aria-label='plan on the circle'>"
-        f"<circle cx='{width / 2}' cy='{width / 2}' r='{0.42 * width}' fill='none' stroke='#bbb'/>"
-        f"<g stroke='#888'>{lines}</g><g fill='#4a4a4a'>{discs}</g><g fill='none' stroke='#4a4a4a'>{squares}</g></svg>"
-    )
