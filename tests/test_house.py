@@ -10,6 +10,7 @@ import re
 import sys
 import tokenize
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
@@ -140,7 +141,7 @@ def returned(thing):
 
 
 def functions():
-    """Public functions, the constructors of public classes, and their public methods: (name, docstring, parameters).
+    """Public functions, constructors, methods and properties of public classes: (name, docstring, signature).
 
     A convention that methods share, such as x and weights of every energy, may be in the docstring of class or package.
     """
@@ -149,19 +150,31 @@ def functions():
             continue  # a method, which comes with its class
         if inspect.isclass(thing) and not issubclass(thing, Exception):
             shared = f"{inspect.getdoc(thing)}\n{sys.modules[name.rpartition('.')[0]].__doc__}"
-            if not returned(thing):
-                yield name, inspect.getdoc(thing), [*inspect.signature(thing).parameters]
-            for method, function in vars(thing).items():
+            if not returned(thing) and Protocol not in thing.__bases__:
+                yield name, inspect.getdoc(thing), inspect.signature(thing).replace(return_annotation=None)
+            for method, member in vars(thing).items():
+                function = getattr(member, "fget", getattr(member, "__func__", member))  # of a property, a classmethod
                 if inspect.isfunction(function) and not method.startswith("_"):
-                    parameters = [*inspect.signature(function).parameters][1:]
-                    yield f"{name}.{method}", f"{inspect.getdoc(getattr(thing, method)) or ''}\n{shared}", parameters
+                    signature = inspect.signature(function)
+                    signature = signature.replace(parameters=[*signature.parameters.values()][1:])
+                    yield f"{name}.{method}", f"{inspect.getdoc(getattr(thing, method)) or ''}\n{shared}", signature
         elif inspect.isfunction(thing):
-            yield name, inspect.getdoc(thing), [*inspect.signature(thing).parameters]
+            yield name, inspect.getdoc(thing), inspect.signature(thing)
 
 
-@pytest.mark.parametrize("name, docstring, parameters", [pytest.param(*case, id=case[0]) for case in functions()])
-def test_docstrings_name_every_parameter(name, docstring, parameters):
-    assert set(parameters) <= set(re.findall(r"\w+", docstring))
+FUNCTIONS = [pytest.param(docstring, signature, id=name) for name, docstring, signature in functions()]
+
+
+@pytest.mark.parametrize("docstring, signature", FUNCTIONS)
+def test_docstrings_name_every_parameter(docstring, signature):
+    assert set(signature.parameters) <= set(re.findall(r"\w+", docstring))
+
+
+@pytest.mark.parametrize("docstring, signature", FUNCTIONS)
+def test_signatures_have_types(docstring, signature):
+    parameters = signature.parameters.values()
+    assert [one.name for one in parameters if one.annotation is one.empty] == []
+    assert signature.return_annotation is not signature.empty
 
 
 def used_names(source):

@@ -125,7 +125,7 @@ class FlowResult(Falling, Report):
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> Self:
-        """The result that ``save`` wrote. Raises ValueError for a file of another kind."""
+        """The result that ``save`` wrote to ``path``. Raises ValueError for a file of another kind."""
         with np.load(_npz(path), allow_pickle=False) as file:
             missing = set(cls.__dataclass_fields__) - set(file.files)
             if missing:
