@@ -30,9 +30,9 @@ PATIENCE = 60  # plus dim K: oracle calls in which the gap must fall by a tenth,
 
 
 class Oracle(Protocol):
-    """What ``solve`` needs to know of a transport problem: its answer for one metric at a time."""
+    """A transport problem for ``solve``: its ``dimension`` d, and its answer for one metric at a time."""
 
-    dimension: int  # d
+    dimension: int
 
     def evaluate(self, Q: np.ndarray) -> tuple[float, np.ndarray, Any]:
         """(value, moment, handle) for a metric Q (d, d).

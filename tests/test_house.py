@@ -92,7 +92,7 @@ def listed():
     """The objects that the API page describes, by full name: each directive, and the members that it asks for."""
     module, found, owner = "swref", {}, None
     for line in API.splitlines():
-        if directive := re.match(r"\.\. (currentmodule|automodule|auto(?:function|class|exception)):: (\S+)", line):
+        if directive := re.match(r"\.\. (currentmodule|automodule|auto(?:function|class|exception)):: ([\w.]+)", line):
             kind, name = directive.groups()
             if kind == "currentmodule":
                 module = name

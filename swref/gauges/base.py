@@ -145,7 +145,7 @@ class Gauge(ABC):
 _pairs = cache(np.triu_indices)
 
 
-def principal_axes(X):
+def principal_axes(X) -> tuple[np.ndarray, np.ndarray]:
     """(W, s): right singular vectors (d, r) and singular values (r,) of X (n, d), those above max(n, d) eps s[0]."""
     R = np.linalg.qr(X, mode="r") if len(X) > X.shape[1] else X
     _, s, Wt = np.linalg.svd(R, full_matrices=False)
