@@ -16,9 +16,11 @@ To add one, write a function without arguments that returns a ``Run``, and decor
 """
 
 import json
+import multiprocessing
 import platform
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -104,7 +106,7 @@ def mlp():
     from swref.experiments import mlp
 
     exponents, seeds, tols = (1, 2, np.inf), (mlp.SEED, 0, 1, 2, 3), (1e-2, 5e-3, 2.5e-3)
-    draws = [mlp.figure_3(seed=seed, exponents=exponents, tol=5e-3) for seed in seeds]
+    draws = _runs(mlp.figure_3, seed=seeds, exponents=[exponents], tol=[5e-3])
     times, progress, lengths = np.arange(0, 79.0, 2.0), np.linspace(0, 1, 41), np.linspace(0, 0.9, 31)
 
     def energies(where, runs, axis):
@@ -161,7 +163,7 @@ def attention():
     seeds, levels, tols = (0, 1, 2, 3, 4), (0.5, 0.1, 0.02), (1e-2, 5e-3, 2.5e-3)
     numbers = {"levels": levels, "tols": tols}
     for regime in attention.REGIMES:
-        pairs = [attention.pair(regime, seed) for seed in seeds]
+        pairs = _runs(attention.pair, regime=[regime], seed=seeds)
         settings = [pair.problem for pair in pairs]
         teachers = [setting.energy.effective_tokens(setting.teacher) for setting in settings]
         numbers[regime] = {"start": [pair.flows[1].energy[0] for pair in pairs], "teacher": teachers}
@@ -252,7 +254,7 @@ def mmd():
     from swref.experiments import mmd
 
     seeds, tol, horizon, tols = (0, 1, 2, 3, 4), 2e-3, 400.0, (4e-3, 2e-3, 1e-3, 5e-4)
-    races = [mmd.figure_5(seed=seed, horizon=horizon, tol=tol) for seed in seeds]
+    races = _runs(mmd.figure_5, seed=seeds, horizon=[horizon], tol=[tol])
     decade = [1, 1.25, 1.5, 2, 2.5, 3, 4, 5, 6.5, 8]
     times, lengths = np.append(np.outer([0.1, 1, 10], decade), [100, 150, 200, 300, 400]), np.linspace(0, 6.4, 33)
 
@@ -329,6 +331,14 @@ def heaps():
         numbers[f"{p}"] = rows
     columns = ["static lower", "static upper", "dynamic lower", "dynamic upper"]
     return Run(0, {"intervals": 16, "tol": 2e-3, "static tol": 1e-4, "columns": columns}, numbers)
+
+
+def _runs(function, **axes):
+    """The results of ``sweep``, one process for each processor."""
+    from swref.experiments.sweep import sweep
+
+    with ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn")) as executor:
+        return list(sweep(function, executor=executor, progress=True, **axes).values())
 
 
 def _account(problem, gauge, tols, **options):

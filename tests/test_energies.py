@@ -1,5 +1,6 @@
 """Energies against their definitions written out in NumPy, central differences, SciPy and closed forms."""
 
+import pickle
 import tracemalloc
 
 import numpy as np
@@ -400,3 +401,9 @@ def test_the_force_of_an_asymmetric_interaction_is_refused_like_its_value():
     for method in (skew.value, skew.force, skew.value_and_force):
         with pytest.raises(ValueError, match="h: must be symmetric"):
             method(np.random.default_rng(0).normal(size=(4, 2)))
+
+
+@pytest.mark.parametrize("activation", ["relu", "softplus", "tanh"])
+def test_a_network_reaches_another_process(activation):
+    net, (x, _) = TwoLayerNet(cloud(7, 3)[0], np.arange(7.0), activation), cloud(4, 4)
+    assert pickle.loads(pickle.dumps(net)).value(x) == net.value(x)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -86,10 +87,18 @@ class TwoLayerNet(Checked):
         return float(residual @ (residual / (2 * len(residual))))
 
 
-ACTIVATIONS = {
-    "relu": (lambda s: np.maximum(s, 0), lambda s: (s > 0).astype(float)),
-    "softplus": (lambda s: np.logaddexp(0, s), expit),
-    "tanh": (np.tanh, lambda s: 1 - np.tanh(s) ** 2),
+def _step(s):
+    return (s > 0).astype(float)
+
+
+def _tanh_slope(s):
+    return 1 - np.tanh(s) ** 2
+
+
+ACTIVATIONS = {  # functions with names, so that an energy can be pickled
+    "relu": (partial(np.maximum, 0), _step),
+    "softplus": (partial(np.logaddexp, 0), expit),
+    "tanh": (np.tanh, _tanh_slope),
 }
 
 

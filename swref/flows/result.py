@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .._files import npz, store
 from .._pictures import svg
 from .._results import STATUS, Report
 from .._validation import check_positive
@@ -114,27 +114,15 @@ class FlowResult(Falling, Report):
 
         A file of that name is replaced at the end, in one step: whoever stops the writing leaves the old one.
         """
-        path = _npz(path)
-        part = path.with_name(f".{path.name}.{os.getpid()}.part")
-        try:
-            with open(part, "wb") as file:
-                np.savez_compressed(file, **vars(self))
-            os.replace(part, path)
-        finally:
-            part.unlink(missing_ok=True)
+        store(path, vars(self))
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> Self:
         """The result that ``save`` wrote to ``path``. Raises ValueError for a file of another kind."""
-        with np.load(_npz(path), allow_pickle=False) as file:
+        with np.load(npz(path), allow_pickle=False) as file:
             missing = set(cls.__dataclass_fields__) - set(file.files)
             if missing:
                 raise ValueError(f"path: {path} is not a saved FlowResult, it lacks {sorted(missing)}")
             return cls(
                 **{name: file[name] if file[name].ndim else file[name].item() for name in cls.__dataclass_fields__}
             )
-
-
-def _npz(path):
-    path = Path(path)
-    return path if path.suffix == ".npz" else path.with_name(f"{path.name}.npz")
