@@ -1,7 +1,7 @@
 # make book    the executed book, at _build/html/index.html
-# make check   the quick part for daily work, in a minute and a half: lint, layers, the core of the unit tests
+# make check   the quick part for daily work, in two minutes: lint, layers, types, the core of the unit tests
 # make core    its unit tests alone, for another Python: make core PYTHON=python3.13 VENV=.venv-3.13
-# make test    everything that must hold: lint, layers, unit tests, every notebook, a strict book build
+# make test    everything that must hold: lint, layers, types, unit tests, every notebook, a strict book build
 # make lab     JupyterLab on the chapters
 # make bench   the benchmarks against their peers; flows.py needs PyTorch (it says how to install it) or is skipped
 # make figures run the full experiments and store the figures and numbers that pages show (an hour)
@@ -65,6 +65,7 @@ lint: setup
 	ruff check
 	ruff format --check
 	lint-imports
+	basedpyright
 
 check: lint core
 

@@ -1,12 +1,14 @@
 """What swref raises besides ValueError."""
 
+from typing import Any
+
 import numpy as np
 
 
 class NotConverged(RuntimeError):
     """The tolerance was missed; ``result`` holds everything computed, with bounds that hold all the same."""
 
-    def __init__(self, message, result):
+    def __init__(self, message: str, result: Any):
         super().__init__(message)
         self.result = result
 

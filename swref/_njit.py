@@ -1,19 +1,24 @@
 """Numba's ``njit`` for all kernels: cached on disk, or compiled anew in every process where no cache can be written."""
 
+from collections.abc import Callable
+from typing import Any, TypeVar
+
 import numba
 
+Function = TypeVar("Function", bound=Callable)
 
-def njit(**options):
+
+def njit(**options: Any) -> Callable[[Function], Function]:
     """``numba.njit(**options)``, without ``cache=True`` where that is impossible.
 
     The cache is beside the package, or else in the user's cache directory (or in NUMBA_CACHE_DIR). In a read-only
     installation without a home directory, as in containers, there is neither, and Numba raises RuntimeError.
     """
 
-    def compiled(function):
+    def compiled(function: Function) -> Any:  # Numba's dispatcher, which is called like the function
         try:
             return numba.njit(**options)(function)
         except RuntimeError:
-            return numba.njit(**options | {"cache": False})(function)
+            return numba.njit(**dict(options, cache=False))(function)
 
     return compiled

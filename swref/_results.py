@@ -1,8 +1,10 @@
 """How results show themselves, and what every transport solver returns: a bracket and what attains each end."""
 
 import html
+from abc import ABC, abstractmethod
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
@@ -23,14 +25,18 @@ STATUS = {  # of a distance or a flow
 TINY, LARGEST = np.finfo(float).tiny, np.finfo(float).max
 
 
-class Report:
+class Report(ABC):
     """A result that prints the table ``_rows()``, {name: text}; in HTML the SVG ``_picture()`` stands beside it."""
 
     def __repr__(self):
         lines = "\n".join(f"  {name + ':':20}{value}" for name, value in self._rows().items())
         return f"{type(self).__name__}\n{lines}"
 
-    def _picture(self):
+    @abstractmethod
+    def _rows(self) -> dict[str, str]:
+        """The table, for print and for HTML."""
+
+    def _picture(self) -> str:
         return ""
 
     def _repr_html_(self):
@@ -57,14 +63,14 @@ class Result(Report):
     relative_gap: float  # (U - L)/U, and 0 when U = 0
     moment: np.ndarray = field(repr=False)
     metric: np.ndarray = field(repr=False)
-    status: str  # "converged", "max_iter", "stalled", "interrupted" or "rounding"; see ``_results.STATUS``
+    status: Literal["converged", "max_iter", "stalled", "interrupted", "rounding"]  # see ``_results.STATUS``
     iterations: int
     history: np.ndarray = field(repr=False)
 
     _steps = "oracle calls"
 
     @property
-    def squared_distance(self):
+    def squared_distance(self) -> float:
         """The upper bound: attained by the returned plan."""
         return self.upper_bound
 

@@ -35,7 +35,7 @@ def radius(gauge, *deltas):
     """At least sum_k sqrt(gamma(diag(delta_k^2))), what displacements of second moment diag(delta_k^2) may cost."""
     if not deltas:
         return 0.0
-    square = len(deltas) * sum(delta * delta for delta in deltas)
+    square = len(deltas) * np.sum([delta * delta for delta in deltas], 0)
     return np.sqrt(gauge.value(np.diag(square))) * (1 + gauge_error(len(square)))
 
 
@@ -64,7 +64,7 @@ def metric_size(gauge, Q):
 # -- differences that cancel ----------------------------------------------------------------------------------------
 
 
-def difference(A, B, M=0.0):
+def difference(A, B, M: float | np.ndarray = 0.0):
     """(A B - M, error): rounded once, as if computed exactly, up to a Frobenius norm ``error`` near eps^2 |A| |B|.
 
     A and B are cut in slices of so few bits that the products of the leading ones are exact in any order.

@@ -2,15 +2,17 @@
 
 import os
 import threading
-from contextlib import nullcontext
-from functools import wraps
+from collections.abc import Callable
+from contextlib import ContextDecorator, nullcontext
+from typing import TypeVar
 
 import numpy as np
 
+Function = TypeVar("Function", bound=Callable)
 SMALL = 2000  # entries; BLAS keeps to one thread for smaller matrices by itself
 
 
-class _OneThread:
+class _OneThread(ContextDecorator):
     """A context in which BLAS has one thread: for small matrices, waking others takes longer than the work.
 
     The number of threads belongs to the process. Of calls that overlap, nested or in several threads, the first sets it
@@ -65,12 +67,6 @@ def one_thread_for(array):
 silent = np.errstate(all="ignore")  # a decorator: floating-point errors neither warn nor raise; results are checked
 
 
-def steady(function):
+def steady(function: Function) -> Function:
     """Decorator of solvers: ``silent``, and with one thread of BLAS."""
-
-    @wraps(function)
-    def inside(*args, **kwargs):
-        with ONE_THREAD:
-            return function(*args, **kwargs)
-
-    return silent(inside)
+    return silent(ONE_THREAD(function))

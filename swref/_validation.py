@@ -10,7 +10,7 @@ MOST_WRITTEN = 16  # entries of a matrix that a repr shows
 LEAST_ACCURATE = 1e-3  # whatever the precision and the number of terms, more is not rounding
 
 
-def as_array(name, value, ndim, shape=None):
+def as_array(name, value, ndim, shape=None) -> np.ndarray:
     """A finite, nonempty, C-contiguous float64 copy of ``value`` with ``ndim`` axes (and exactly ``shape``).
 
     ``ndim``: a number or several, of which one must fit.
@@ -55,7 +55,7 @@ def _real(name, value):
     return array
 
 
-def tolerance_of(value, terms):
+def tolerance_of(value, terms) -> float:
     """The relative error that rounding may have left in sums of ``terms`` numbers, in the precision of ``value``.
 
     A sum added up in any order is wrong by at most ``terms`` units; 8 times that leaves room for what came before.
@@ -66,7 +66,7 @@ def tolerance_of(value, terms):
     return min(max(ACCURACY, 8 * terms * float(unit)), LEAST_ACCURATE)
 
 
-def as_cloud(name, value, d=None):
+def as_cloud(name, value, d=None) -> np.ndarray:
     """Points (n, d), one per row; ``d`` columns if it is given."""
     cloud = as_array(name, value, 2)
     if d is not None and cloud.shape[1] != d:
@@ -74,7 +74,7 @@ def as_cloud(name, value, d=None):
     return cloud
 
 
-def as_clouds(x, y):
+def as_clouds(x, y) -> tuple[np.ndarray, np.ndarray]:
     """The arguments x (n, d) and y (m, d) of every function of two clouds."""
     x, y = as_cloud("x", x), as_cloud("y", y)
     if x.shape[1] != y.shape[1]:
@@ -82,7 +82,7 @@ def as_clouds(x, y):
     return x, y
 
 
-def as_symmetric(name, value, d=None):
+def as_symmetric(name, value, d=None) -> np.ndarray:
     """A symmetric (d, d) copy of ``value``; more asymmetry than rounding leaves (``tolerance_of``) is an error."""
     array = as_array(name, value, 2)
     if array.shape[0] != array.shape[1] or (d is not None and array.shape[0] != d):
@@ -96,7 +96,7 @@ def as_symmetric(name, value, d=None):
     return array / 2 + array.T / 2
 
 
-def as_psd(name, value, d=None):
+def as_psd(name, value, d=None) -> np.ndarray:
     """A symmetric (d, d) copy of ``value``, positive semidefinite up to rounding (``tolerance_of``).
 
     If rounding in float64 explains its negative eigenvalues it is left as it is. A rougher one is replaced by the
@@ -107,7 +107,7 @@ def as_psd(name, value, d=None):
     return array if lam[0] >= -rough else scale * symmetrize((U * np.maximum(lam, rough)) @ U.T)
 
 
-def psd_eigh(name, value, d=None):
+def psd_eigh(name, value, d=None) -> tuple[float, np.ndarray, np.ndarray]:
     """(scale, lam, U): ``value = scale * U diag(lam) U^T``, lam descending and clipped at zero; checks of ``as_psd``.
 
     The scale is max|S|, so that neither tiny nor huge matrices lose their digits.
@@ -128,7 +128,7 @@ def _spectrum(name, value, d):
     return array, scale, lam, U
 
 
-def as_masses(name, value, n):
+def as_masses(name, value, n) -> np.ndarray:
     """Nonnegative masses (n,) whose sum is one up to rounding (``tolerance_of``), as they were given; None: n ones.
 
     Divided by their sum they are the weights that the caller means; in floats that division would move them.
@@ -144,19 +144,19 @@ def as_masses(name, value, n):
     return masses
 
 
-def as_weights(name, value, n):
+def as_weights(name, value, n) -> np.ndarray:
     """Nonnegative weights (n,): those of ``as_masses`` divided by their sum; None means 1/n each."""
     masses = as_masses(name, value, n)
     return masses / masses.sum()
 
 
-def check_dimension(gauge, d):
+def check_dimension(gauge, d) -> None:
     """Raise unless ``gauge`` accepts (d, d) moments."""
     if gauge.dimension is not None and gauge.dimension != d:
         raise ValueError(f"gauge: {gauge!r} accepts d = {gauge.dimension} only, got d = {d}")
 
 
-def check_positive(name, value):
+def check_positive(name, value) -> float:
     """A finite positive float."""
     number = _number(value)
     if not 0 < number < np.inf:
@@ -164,7 +164,7 @@ def check_positive(name, value):
     return number
 
 
-def as_tolerance(name, value):
+def as_tolerance(name, value) -> float:
     """A relative tolerance: a positive float below one."""
     number = _number(value)
     if not 0 < number < 1:
@@ -172,7 +172,7 @@ def as_tolerance(name, value):
     return number
 
 
-def as_fraction(name, value):
+def as_fraction(name, value) -> float:
     """A float in [0, 1]."""
     number = _number(value)
     if not 0 <= number <= 1:
@@ -180,7 +180,7 @@ def as_fraction(name, value):
     return number
 
 
-def check_count(name, value, least=1):
+def check_count(name, value, least=1) -> int:
     """An integer of at least ``least``; True is none."""
     if not (isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= least):
         wanted = "a positive integer" if least == 1 else f"an integer of at least {least}"
@@ -196,7 +196,7 @@ def _number(value):
         return np.nan
 
 
-def written(array):
+def written(array) -> str:
     """A matrix as text: its entries, or, for more than 16, its shape and a checksum that tells it from others."""
     array = np.ascontiguousarray(array)
     if array.size <= MOST_WRITTEN:
@@ -204,10 +204,10 @@ def written(array):
     return f"<{' x '.join(map(str, array.shape))}, checksum {crc32(array.tobytes()):08x}>"
 
 
-def symmetrize(A):
+def symmetrize(A) -> np.ndarray:
     return 0.5 * (A + np.swapaxes(A, -1, -2))
 
 
-def no_nan(array):
+def no_nan(array) -> np.ndarray:
     """The array, or infinity everywhere when an intermediate result left the range of float64."""
     return array if np.isfinite(array).all() else np.full_like(array, np.inf)

@@ -4,9 +4,14 @@ Everything here is about the curves mu_t = ((1 - t) x + t y)_# pi with pi an opt
 exist, and along them even a quadratic potential need not be convex.
 """
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 import scipy.linalg
 import scipy.sparse as sp
+from numpy.typing import ArrayLike
 from scipy.special import xlogy
 
 from ._session import silent, steady
@@ -21,8 +26,9 @@ from ._validation import (
     check_positive,
     psd_eigh,
 )
-from .clouds import displacement, transport
-from .gauges import SpectralGauge, gauge_for, get_gauge
+from .clouds import TransportResult, displacement, transport
+from .energies import Energy
+from .gauges import Gauge, SpectralGauge, gauge_for, get_gauge
 from .geodesics import density
 
 __all__ = ["along", "entropy", "modulus", "regularized_transport", "two_optimal_plans"]
@@ -34,7 +40,7 @@ MOST_NODES = 2**25  # of the grid of ``entropy``: a quarter of a gigabyte
 
 
 @silent
-def along(energy, x, y, plan, times):
+def along(energy: Energy, x: ArrayLike, y: ArrayLike, plan: ArrayLike | sp.sparray, times: ArrayLike) -> np.ndarray:
     """E(mu_t) (k,) at ``times`` (k,) in [0, 1], mu_t = sum_ij pi_ij delta_{(1-t) x_i + t y_j}.  [Prop. 5.4]
 
     ``energy``: any object with ``value(points, weights)``, as for ``swref.flow``. x (n, d), y (m, d), ``plan`` (n, m)
@@ -53,7 +59,7 @@ def along(energy, x, y, plan, times):
 
 
 @steady
-def modulus(A, gauge):
+def modulus(A: ArrayLike, gauge: str | Gauge) -> float:
     """The largest kappa >= 0 with A >= kappa Q for all Q in K: min_u u.A u / gamma(u u^T), a float.  [Prop. 5.4]
 
     A (d, d) positive semidefinite: the Hessian of a potential, which is then kappa-convex along displacement geodesics.
@@ -90,7 +96,9 @@ def _best_ratio(gauge, A, u):
     return max(best, ratio)
 
 
-def regularized_transport(x, y, gauge, eps, Q0=None, **options):
+def regularized_transport(
+    x: ArrayLike, y: ArrayLike, gauge: str | Gauge, eps: float, Q0: ArrayLike | None = None, **options: Any
+) -> TransportResult:
     """The ``TransportResult`` for gamma_eps = (1 - eps) gamma + eps <Q0, .>, 0 < eps < 1.  [Thm H.4, H.5]
 
     ``Q0`` (d, d) positive definite; None: the identity. Every Q in the new K is at least eps Q0, hence definite, and
@@ -104,7 +112,7 @@ def regularized_transport(x, y, gauge, eps, Q0=None, **options):
 
 
 @silent
-def entropy(points, weights=None, *, width):
+def entropy(points: ArrayLike, weights: ArrayLike | None = None, *, width: float) -> tuple[float, float]:
     """(H, error): H = int rho log rho for rho = sum_i w_i N(x_i, width^2 I), and a bound on its quadrature error.
 
     points (n, d), d <= 3; weights (n,), None: equal. Sign: H grows as mass concentrates, and is the entropy that is
@@ -130,7 +138,9 @@ def _grid_entropy(points, weights, width, step):
     return float(xlogy(rho, rho).sum() * step ** len(axes))
 
 
-def two_optimal_plans(columns, rows, *, height=0.5, shift=1.0):
+def two_optimal_plans(
+    columns: int, rows: int, *, height: float = 0.5, shift: float = 1.0
+) -> tuple[np.ndarray, np.ndarray, sp.csr_array, sp.csr_array]:
     """(x, y, translation, reflection): points of a rectangle, the same shifted, and two optimal plans.  [Prop. H.6]
 
     x (n, 2), n = columns * rows: midpoints of a grid on [0, 1] x [-height, height]; y = x + shift e_1. The plans (n, n)
@@ -145,5 +155,7 @@ def two_optimal_plans(columns, rows, *, height=0.5, shift=1.0):
     second = height * ((2 * np.arange(rows) + 1) / rows - 1)
     x = np.stack(np.meshgrid(first, second, indexing="ij"), axis=-1).reshape(-1, 2)
     n, turned = len(x), np.arange(columns * rows).reshape(columns, rows)[:, ::-1].ravel()
-    plans = (sp.csr_array((np.full(n, 1 / n), (np.arange(n), to)), shape=(n, n)) for to in (np.arange(n), turned))
-    return x, x + [shift, 0], *plans
+    translation, reflection = (
+        sp.csr_array((np.full(n, 1 / n), (np.arange(n), to)), shape=(n, n)) for to in (np.arange(n), turned)
+    )
+    return x, x + [shift, 0], translation, reflection

@@ -4,19 +4,27 @@
 convolution with N(0, width^2 I), on a grid of one increasing array per coordinate.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
+import scipy.sparse as sp
+from numpy.typing import ArrayLike
 
 from ._session import silent
 from ._validation import EPS, as_array, as_cloud, as_weights, check_count, check_positive
 from .clouds import displacement, transport
+from .gauges import Gauge
 
 WIDTH = 0.15  # of the kernel in the paper's Figures 2 and 8, whose shapes have radius 1.45 and 1.55
 
 
 @silent
-def speeds(x, y, plan, gauge, times, *, tol=1e-6):
+def speeds(
+    x: ArrayLike, y: ArrayLike, plan: ArrayLike | sp.sparray, gauge: str | Gauge, times: ArrayLike, *, tol: float = 1e-6
+) -> np.ndarray:
     """Bounds (k - 1, 2) of W(mu_s, mu_t) / (t - s) between consecutive ``times`` (k,), each solved anew.  [Cor. 4.4]
 
     x (n, d), y (m, d), ``plan`` (n, m) as for ``displacement``; times increasing in [0, 1]. For an optimal plan all
@@ -35,7 +43,9 @@ def speeds(x, y, plan, gauge, times, *, tol=1e-6):
 
 
 @silent
-def density(points, axes, weights=None, *, width=WIDTH):
+def density(
+    points: ArrayLike, axes: Sequence[ArrayLike], weights: ArrayLike | None = None, *, width: float = WIDTH
+) -> np.ndarray:
     """rho(z) = sum_i w_i (2 pi h^2)^(-d/2) exp(-|z - x_i|^2 / (2 h^2)), h = width, at the nodes of a grid.
 
     points (n, d); weights (n,), sum one (None: equal); ``axes``: d increasing arrays. Returns an array of shape
@@ -48,7 +58,10 @@ def density(points, axes, weights=None, *, width=WIDTH):
 
 
 @silent
-def momentum(points, velocities, axes, weights=None, *, width=WIDTH):
+def momentum(
+    points: ArrayLike, velocities: ArrayLike, axes: Sequence[ArrayLike], weights: ArrayLike | None = None, *,
+    width: float = WIDTH,
+) -> np.ndarray:  # fmt: skip
     """m(z) = sum_i w_i v_i times the kernel of ``density``; velocities (n, d) of the points; returns (d, *grid).
 
     m / rho is the velocity field that moves rho: d rho/dt + div m = 0 when dx_i/dt = v_i. As width -> 0 it tends to the
@@ -61,7 +74,7 @@ def momentum(points, velocities, axes, weights=None, *, width=WIDTH):
 
 
 @silent
-def axes_around(*clouds, cells=96, width=WIDTH):
+def axes_around(*clouds: ArrayLike, cells: int = 96, width: float = WIDTH) -> list[np.ndarray]:
     """d increasing arrays that reach 5 ``width`` beyond all clouds (n, d); the longest has ``cells`` steps, all equal.
 
     Raises ValueError for no clouds, or clouds of several dimensions.

@@ -1,15 +1,18 @@
 """Linear minimization oracles: the steepest descent directions of a gauge.  [Def. 2.1-2.3, Prop. 2.6]"""
 
+from __future__ import annotations
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ._measures import unit_scale
 from ._session import one_thread_for, silent
 from ._validation import as_array, as_cloud, as_weights
-from .gauges import gauge_for
+from .gauges import Gauge, gauge_for
 
 
 @silent
-def lmo(G, gauge):
+def lmo(G: ArrayLike, gauge: str | Gauge) -> np.ndarray:
     """J(G) = argmin_V <G, V> + gamma(V^T V)/2 for a matrix G (n, d); returns V (n, d).
 
     ``gauge``: a name or a ``swref.Gauge``.
@@ -25,7 +28,7 @@ def lmo(G, gauge):
 
 
 @silent
-def measure_lmo(g, gauge, weights=None):
+def measure_lmo(g: ArrayLike, gauge: str | Gauge, weights: ArrayLike | None = None) -> np.ndarray:
     """argmin_v sum_i w_i g_i.v_i + gamma(sum_i w_i v_i v_i^T)/2 for force samples g (n, d); returns v (n, d).
 
     v = -P g with P (d, d) a function of sum_i w_i g_i g_i^T only, so particles interact through one small matrix.
@@ -37,7 +40,7 @@ def measure_lmo(g, gauge, weights=None):
 
 
 @silent
-def tangent_norm(V, gauge, weights=None):
+def tangent_norm(V: ArrayLike, gauge: str | Gauge, weights: ArrayLike | None = None) -> float:
     """N(V) = gamma(sum_i w_i v_i v_i^T)^(1/2) for V (n, d), a float. ``gauge``, ``weights``: as for ``measure_lmo``."""
     V = as_cloud("V", V)
     weights, gauge = as_weights("weights", weights, len(V)), gauge_for(gauge, V.shape[1])
@@ -47,7 +50,7 @@ def tangent_norm(V, gauge, weights=None):
 
 
 @silent
-def dual_norm(g, gauge, weights=None):
+def dual_norm(g: ArrayLike, gauge: str | Gauge, weights: ArrayLike | None = None) -> float:
     """N*(g) = sup {sum_i w_i g_i.v_i : N(v) <= 1} for g (n, d): the slope of an energy with force g.  [Thm 5.1]
 
     A float. ``gauge``, ``weights``: as for ``measure_lmo``.

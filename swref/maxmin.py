@@ -1,12 +1,14 @@
 """The engine: max over metrics Q in K of min over plans of <Q, moment>, for any oracle and any gauge.  [Thm 3.3]"""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
 from ._session import steady
 from ._validation import check_count, symmetrize
-from .gauges import gauge_for
+from .gauges import Gauge, gauge_for
 from .gauges.base import Smoothed
 from .gauges.door import attained, check_feasible, fault
 from .gauges.newton import barrier_newton, curvature_gram, soft_max
@@ -27,6 +29,20 @@ CROWDED, WEIGHTLESS = 60, 1e-9  # supports, besides 4 dim K, from which on those
 PATIENCE = 60  # plus dim K: oracle calls in which the gap must fall by a tenth, or the status is "stalled"
 
 
+class Oracle(Protocol):
+    """A transport problem for ``solve``: its ``dimension`` d, and its answer for one metric at a time."""
+
+    dimension: int
+
+    def evaluate(self, Q: np.ndarray) -> tuple[float, np.ndarray, Any]:
+        """(value, moment, handle) for a metric Q (d, d).
+
+        value: a lower bound of the minimum over plans of <Q, moment>, exact up to rounding; moment (d, d): that of a
+        minimizing plan; handle: whatever the caller needs to rebuild that plan.
+        """
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class Solution:
     """lower <= max_Q min_pi <Q, moment> <= upper, with what attains each."""
@@ -34,10 +50,10 @@ class Solution:
     lower: float
     upper: float
     metric: np.ndarray  # the Q in K whose oracle value is ``lower``
-    lower_handle: object  # the oracle's handle at ``metric``
+    lower_handle: Any  # the oracle's handle at ``metric``
     weights: np.ndarray  # (k,) mixture of plans whose moment has gauge ``upper``
     handles: list  # those plans' handles
-    status: str  # "converged", "max_iter", "stalled" or "interrupted"
+    status: Literal["converged", "max_iter", "stalled", "interrupted"]
     history: np.ndarray  # (oracle calls, 2): the bounds after each call
 
 
@@ -47,12 +63,13 @@ def call_limit(max_iter, d):
 
 
 @steady
-def solve(oracle, gauge, *, tol, max_iter, slack=0.0, report=None):
+def solve(
+    oracle: Oracle, gauge: str | Gauge, *, tol: float, max_iter: int, slack: float | Callable[[Any], float] = 0.0,
+    report: Callable[[float, float], object] | None = None,
+) -> Solution:  # fmt: skip
     """Bracket max_{Q in K} W_Q^2 = min_pi gamma(moment(pi)) until U - L <= tol U + slack.
 
-    ``oracle.evaluate(Q)`` returns (value, moment, handle): a lower bound of the minimum over plans of <Q, moment>
-    (exact up to rounding), the (d, d) moment of a minimizing plan, and whatever the caller needs to rebuild that plan.
-    ``oracle.dimension`` is d. ``slack`` is a number, or a function of the handle that the last call gave.
+    ``oracle``: an ``Oracle``. ``slack`` is a number, or a function of the handle that its last call gave.
     ``report(lower, upper)`` is called after each of at most ``max_iter`` oracle calls. KeyboardInterrupt ends the loop
     with status "interrupted" and the bounds reached. What rounding does to the oracle and the gauge is the caller's
     to add.
@@ -66,7 +83,7 @@ def solve(oracle, gauge, *, tol, max_iter, slack=0.0, report=None):
     d = oracle.dimension
     master = _Master(gauge_for(gauge, d), d)
     query = master.start()
-    lower, metric, lower_handle = -np.inf, None, None
+    lower, metric, lower_handle = -np.inf, query, None
     history, status, trust, looseness = [], "max_iter", 1.0, LOOSENESS
     patience = PATIENCE + d * (d + 1) // 2
     try:
@@ -112,7 +129,7 @@ class _Master:
         self.gauge = gauge
         self.model = _Barrier(gauge, d) if gauge._smoothed(np.eye(d), 1.0) is not None else _Hull(gauge, d)
         self.moments, self.handles, self.weights = np.zeros((0, d, d)), [], np.zeros(0)
-        self.upper, self.best = np.inf, None
+        self.upper, self.best = np.inf, self.weights
 
     def start(self):
         """The maximizer of <Q, I> plus the full barrier: a metric well inside K."""
@@ -226,7 +243,7 @@ def _admit_newest(objective, weights, mu):
     """Give the newest atom, whose weight is zero, the best of a few geometric weights."""
     if weights[-1] > 0:
         return weights
-    best, least = None, np.inf
+    best, least = weights, np.inf
     for share in FIRST_SHARE * SHARES:
         trial = np.append(weights[:-1] * ((1 - share) / weights[:-1].sum()), share)
         merit = objective(trial)[0] - mu * np.log(trial).sum()

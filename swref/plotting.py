@@ -3,16 +3,23 @@
 Colour means the gauge, on every page; clouds are grey. ``style()`` once per notebook, then plain matplotlib.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
 from numbers import Real
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.colors import LinearSegmentedColormap
-from scipy.sparse import coo_array
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
+from scipy.sparse import coo_array, sparray
 
 from ._validation import as_array, as_psd
-from .gauges import BlockMax, BlockSum, KyFan, Linear, RootSchatten, Schatten, get_gauge
+from .gauges import BlockMax, BlockSum, Gauge, KyFan, Linear, RootSchatten, Schatten, get_gauge
 
 SOURCE, TARGET = "#4a4a4a", "#9a9a9a"
 PLUGIN = "#c2477f"  # compositions and every gauge that is not built in
@@ -36,12 +43,12 @@ _STYLE = {
 }
 
 
-def style():
+def style() -> None:
     """Apply the book's figure style to this session's matplotlib."""
-    plt.rcParams.update(_STYLE)
+    plt.style.use(_STYLE)
 
 
-def gauge_color(gauge):
+def gauge_color(gauge: str | Gauge | float) -> str:
     """Hex colour of a gauge, given as a Gauge, a name that needs no parameters, or a number p >= 1/2.
 
     Schatten: blue at p = 1, green at 2, orange at inf, continuous in 1/p between them. Ky Fan purple,
@@ -55,7 +62,7 @@ def gauge_color(gauge):
     return "#{:02x}{:02x}{:02x}".format(*rgb)
 
 
-def gauge_label(gauge):
+def gauge_label(gauge: str | Gauge | float) -> str:
     """Short text for legends: "p = 2" or "p = ∞" for a Schatten ``gauge``, the repr of others."""
     gauge = _as_gauge(gauge)
     if not isinstance(gauge, (Schatten, RootSchatten)):
@@ -63,17 +70,17 @@ def gauge_label(gauge):
     return "p = ∞" if np.isinf(gauge.p) else f"p = {gauge.p:.3g}"
 
 
-def gauge_look(gauge):
+def gauge_look(gauge: str | Gauge | float) -> dict[str, str]:
     """Keyword arguments for a line of this gauge: its colour, and its label for the legend."""
     return {"color": gauge_color(gauge), "label": gauge_label(gauge)}
 
 
-def ramp(color):
+def ramp(color: str) -> LinearSegmentedColormap:
     """A colour map from white to ``color``, for densities."""
     return LinearSegmentedColormap.from_list("ramp", ["white", color])
 
 
-def plot_film(rows, times):
+def plot_film(rows: Iterable[tuple[Sequence[np.ndarray], np.ndarray, str, str]], times: Sequence[float]) -> Figure:
     """Densities in a grid of pictures, a column per time; returns the figure.
 
     ``rows``: (nodes, densities, color, label) each, ``nodes`` the two axes of a grid, ``densities`` (times, nx, ny);
@@ -95,11 +102,12 @@ def plot_film(rows, times):
 def _as_gauge(gauge):
     """``get_gauge``, where a number means Schatten-p or, below 1, its root-norm continuation."""
     if isinstance(gauge, Real):
-        return Schatten(gauge) if gauge >= 1 else RootSchatten(gauge)
+        p = float(gauge)
+        return Schatten(p) if p >= 1 else RootSchatten(p)
     return get_gauge(gauge)
 
 
-def planar(ax, limits=None):
+def planar(ax: Axes, limits: tuple[float, float, float, float] | None = None) -> Axes:
     """Equal scales and named axes on ``ax``, a picture of the plane; ``limits`` = (xmin, xmax, ymin, ymax)."""
     ax.set(xlabel="first coordinate", ylabel="second coordinate")
     ax.set_aspect("equal")
@@ -108,19 +116,22 @@ def planar(ax, limits=None):
     return ax
 
 
-def plot_clouds(ax, x, y, a=None, b=None, size=9, names=("source", "target")):
+def plot_clouds(
+    ax: Axes, x: ArrayLike, y: ArrayLike, a: ArrayLike | None = None, b: ArrayLike | None = None, size: float = 9,
+    names: Sequence[str] = ("source", "target"),
+) -> Axes:  # fmt: skip
     """Source points x (n, 2) filled, target points y (m, 2) open, on ``ax``; areas proportional to the weights.
 
     ``a`` (n,), ``b`` (m,): weights, None if equal. ``size``: the mean area, in points^2. ``names``: for the legend.
     """
     x, y = as_array("x", x, 2), as_array("y", y, 2)
-    areas = [size if w is None else size * len(w) * as_array(name, w, 1) for name, w in (("a", a), ("b", b))]
+    areas = [size if w is None else size * np.size(w) * as_array(name, w, 1) for name, w in (("a", a), ("b", b))]
     ax.scatter(*x.T, s=areas[0], c=SOURCE, linewidths=0, zorder=3, label=names[0])
     ax.scatter(*y.T, s=areas[1], c="white", edgecolors=TARGET, linewidths=0.9, zorder=3, label=names[1])
     return planar(ax)
 
 
-def plot_plan(ax, x, y, plan, color, every=1):
+def plot_plan(ax: Axes, x: ArrayLike, y: ArrayLike, plan: ArrayLike | sparray, color: str, every: int = 1) -> Axes:
     """One segment per nonzero of ``plan`` (n, m), opacity proportional to its mass.
 
     It joins x_i to y_j, x (n, 2), y (m, 2), on ``ax``, in this ``color``. ``every`` thins the sources shown; the
@@ -133,27 +144,29 @@ def plot_plan(ax, x, y, plan, color, every=1):
     shown = (rows % every == 0) & (plan.data > 0)
     segments = np.stack([x[rows[shown]], y[columns[shown]]], axis=1)
     mass = plan.data[shown]
-    lines = LineCollection(segments, colors=color, linewidths=0.8, zorder=2)
+    lines = LineCollection(list(segments), colors=color, linewidths=0.8, zorder=2)
     lines.set_alpha(0.8 * mass / mass.max())
     ax.add_collection(lines, autolim=True)
     ax.autoscale_view()
     return planar(ax)
 
 
-def plot_paths(ax, paths, color, every=1, size=3):
+def plot_paths(ax: Axes, paths: ArrayLike, color: str, every: int = 1, size: float = 3) -> Axes:
     """Trajectories ``paths`` (times, n, 2), a pale line each on ``ax``, with a dot where it ends.
 
     ``color``: one for all; ``every`` thins them; ``size``: that of the dots.
     """
     paths = as_array("paths", paths, 3)[:, ::every]
-    lines = LineCollection(np.swapaxes(paths, 0, 1), colors=color, linewidths=0.7, alpha=0.35, zorder=2)
+    lines = LineCollection(list(np.swapaxes(paths, 0, 1)), colors=color, linewidths=0.7, alpha=0.35, zorder=2)
     ax.add_collection(lines, autolim=True)
     ax.scatter(*paths[-1].T, s=size, c=color, linewidths=0, zorder=3)
     ax.autoscale_view()
     return planar(ax)
 
 
-def plot_moment(ax, S, color, center=(0, 0), label=None, **line):
+def plot_moment(
+    ax: Axes, S: ArrayLike, color: str, center: ArrayLike = (0, 0), label: str | None = None, **line: Any
+) -> Axes:
     """The ellipse {center + S^(1/2) u : |u| = 1} on ``ax``; half-axes: roots of the eigenvalues of S (2, 2).
 
     ``color``, ``label`` and all else in ``line`` go to ``ax.plot``.
@@ -165,7 +178,9 @@ def plot_moment(ax, S, color, center=(0, 0), label=None, **line):
     return planar(ax)
 
 
-def plot_unit_ball(ax, gauge, color=None, label=None, **line):
+def plot_unit_ball(
+    ax: Axes, gauge: str | Gauge | float, color: str | None = None, label: str | None = None, **line: Any
+) -> Axes:
     """The set {(a, b) >= 0 : gamma(diag(a, b)) <= 1}, its boundary drawn on ``ax``.
 
     ``color`` and ``label``: None for those of the gauge; all else in ``line`` goes to ``ax.plot``.
@@ -181,7 +196,7 @@ def plot_unit_ball(ax, gauge, color=None, label=None, **line):
     return ax
 
 
-def plot_exponents(ax, exponents, values, label, **line):
+def plot_exponents(ax: Axes, exponents: ArrayLike, values: ArrayLike, label: str, **line: Any) -> Axes:
     """values (k,) against Schatten ``exponents`` p (k,), spaced by 1/p, one dot in each gauge's colour, on ``ax``.
 
     ``label``: of the line through them; all else in ``line`` goes to ``ax.plot``.

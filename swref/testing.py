@@ -5,7 +5,9 @@ out: ``convex = False`` only exchanges the checks that need a support for one th
 """
 
 import re
+from collections.abc import Callable, Iterable
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -24,7 +26,7 @@ FIELD = 1e-4  # relative, the root of TOLERANCE: how far off a minimizer may be 
 NEAREST = 1e-7  # relative: by how much the projection may miss the inequality that defines it
 
 
-def gauge_checks(gauge, d=3):
+def gauge_checks(gauge: str | Gauge, d: int = 3) -> list[tuple[str, Callable[[], None]]]:
     """The checks for PSD (d, d) moments: a list of pairs (name, check), each check a function without arguments.
 
     ``gauge`` is an instance, or a registered name, which stands for ``gauge_class(name).example(d)``; a gauge with a
@@ -39,7 +41,7 @@ def gauge_checks(gauge, d=3):
     return [(check.__name__.strip("_"), partial(_run, check, gauge, gauge.dimension or d)) for check in checks]
 
 
-def parametrize_with_gauge_checks(*gauges, dimensions=(1, 2, 5)):
+def parametrize_with_gauge_checks(*gauges: str | Gauge, dimensions: Iterable[int] = (1, 2, 5)) -> Any:
     """A decorator of pytest that runs a test once for each of the ``gauge_checks`` of all gauges in all dimensions.
 
     ``gauges``: instances or registered names. ``dimensions``: the values of d, by default those that the library tries.

@@ -5,19 +5,24 @@ data coordinates; sizes are pixels. A color is "ink" (the page's text color), "m
 matplotlib color; pick mid-tones, the page may be light or dark.
 """
 
+from __future__ import annotations
+
 import base64
 import hashlib
 import itertools
 import json
 import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
 from pathlib import Path
+from typing import Any, Literal
 
 import anywidget
 import numpy as np
 from matplotlib.colors import to_hex
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import ArrayLike
 
 from ._validation import as_array, as_psd, check_positive
 
@@ -30,7 +35,7 @@ MAX_BYTES = 4_000_000  # of one widget's frames; a page is read over slow lines 
 class Layer:
     """One drawing step: `kind`, coordinates `xy` (n, 2 or 4), `weight` (n,) or None, and how to draw them."""
 
-    kind: str
+    kind: Literal["points", "segments", "curve", "text", "note"]
     xy: np.ndarray
     color: str = "ink"
     size: float = 1.0
@@ -41,13 +46,15 @@ class Layer:
     text: str = ""
 
 
-def points(xy, color="ink", size=3.0, weight=None):
+def points(xy: ArrayLike, color: str = "ink", size: float = 3.0, weight: ArrayLike | None = None) -> Layer:
     """Discs of this color at the rows of xy (n, 2), of radius size * sqrt(weight / max(weight)): area shows weight."""
     xy = _coordinates("xy", xy)
     return Layer("points", xy, _color(color), check_positive("size", size), _weights(weight, len(xy)))
 
 
-def segments(start, end, color="ink", size=1.0, weight=None):
+def segments(
+    start: ArrayLike, end: ArrayLike, color: str = "ink", size: float = 1.0, weight: ArrayLike | None = None
+) -> Layer:
     """Lines of this color, start[i] -- end[i], both (n, 2), `size` pixels wide, of opacity weight / max(weight)."""
     start, end = _coordinates("start", start), _coordinates("end", end)
     if len(start) != len(end):
@@ -56,13 +63,17 @@ def segments(start, end, color="ink", size=1.0, weight=None):
     return Layer("segments", both, _color(color), check_positive("size", size), _weights(weight, len(both)))
 
 
-def curve(xy, color="ink", size=1.5, closed=False, fill=False, dash=False):
+def curve(
+    xy: ArrayLike, color: str = "ink", size: float = 1.5, closed: bool = False, fill: bool = False, dash: bool = False
+) -> Layer:
     """The line through xy (n, 2), `size` pixels wide, of this color, `closed` or `dash`ed; `fill` tints its inside."""
     xy = _coordinates("xy", xy)
     return Layer("curve", xy, _color(color), check_positive("size", size), None, bool(closed), bool(fill), bool(dash))
 
 
-def ellipse(center, shape, color="ink", size=1.5, fill=False, dash=False):
+def ellipse(
+    center: ArrayLike, shape: ArrayLike, color: str = "ink", size: float = 1.5, fill: bool = False, dash: bool = False
+) -> Layer:
     """The curve {center + shape^(1/2) u : |u| = 1}; shape (2, 2) PSD; color, size, fill, dash as for `curve`."""
     values, vectors = np.linalg.eigh(as_psd("shape", shape, 2))
     angle = np.linspace(0, 2 * np.pi, 73)[:-1]
@@ -70,13 +81,13 @@ def ellipse(center, shape, color="ink", size=1.5, fill=False, dash=False):
     return curve(as_array("center", center, 1, (2,)) + rim, color, size, closed=True, fill=fill, dash=dash)
 
 
-def text(at, string, color="ink", size=13.0):
+def text(at: ArrayLike, string: str, color: str = "ink", size: float = 13.0) -> Layer:
     """`string` at the point `at` (2,), of this color, `size` pixels high."""
     xy = _coordinates("at", [at])
     return Layer("text", xy, _color(color), check_positive("size", size), text=str(string))
 
 
-def note(string):
+def note(string: str) -> Layer:
     """The line of text `string` below the picture, also spoken by screen readers: the place for numbers."""
     return Layer("note", np.zeros((0, 2)), text=str(string))
 
@@ -112,7 +123,11 @@ class Explore(anywidget.AnyWidget):
 
     _esm = _ESM
 
-    def __init__(self, fn, *, limits=None, axes=None, start=None, size=(560, 380), description="Picture.", **grids):
+    def __init__(
+        self, fn: Callable[..., list[Layer]], *, limits: ArrayLike | None = None, axes: tuple[str, str] | None = None,
+        start: Mapping[str, Any] | None = None, size: tuple[float, float] = (560, 380),
+        description: str = "Picture.", **grids: Sequence[float] | Sequence[str] | np.ndarray,
+    ):  # fmt: skip
         if not callable(fn):
             raise ValueError(f"fn: must be a function of the slider values, got {fn!r}")
         if not grids:
@@ -135,10 +150,10 @@ class Explore(anywidget.AnyWidget):
             raise ValueError(f"the frames take {len(self._floats)} bytes; at most {MAX_BYTES} are stored")
         shape = [len(g) for g in self._grids.values()]
         self._first = frames[np.ravel_multi_index(tuple(index.values()), shape)]
-        size = tuple(check_positive("size", s) for s in size)
-        limits = _limits(frames, limits, size, equal=axes is None)
+        width, height = (check_positive("size", s) for s in size)
+        limits = _limits(frames, limits, (width, height), equal=axes is None)
         self._spec = {
-            "size": size,
+            "size": (width, height),
             "limits": limits,
             "axes": None if axes is None else _axes(axes, limits),
             "description": str(description),

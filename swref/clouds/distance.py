@@ -3,11 +3,14 @@
 Numba is imported on first use: it takes longer to import than a small problem takes to solve.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 import scipy.sparse as sp
+from numpy.typing import ArrayLike
 from scipy.spatial.distance import cdist
 
 from .._measures import dyadic_frame, second_moment, weighted_median
@@ -15,7 +18,7 @@ from .._pictures import SIZE, plan_svg
 from .._results import Result, finish, reporter, scaled_back
 from .._session import silent, steady
 from .._validation import EPS, as_array, as_clouds, as_fraction, as_masses, as_tolerance
-from ..gauges import gauge_for
+from ..gauges import Gauge, gauge_for
 from ..maxmin import call_limit, solve
 from ..simplex.dense import BasicPlan, NetworkSimplex
 from ..simplex.masses import Masses
@@ -35,10 +38,10 @@ class TransportResult(Result):
     """
 
     plan: sp.csr_array = field(repr=False)
-    potentials: tuple = field(repr=False)
-    _points: tuple = field(repr=False)
+    potentials: tuple[np.ndarray, np.ndarray] = field(repr=False)
+    _points: tuple[np.ndarray, np.ndarray] = field(repr=False)
 
-    def gradient(self):
+    def gradient(self) -> tuple[np.ndarray, np.ndarray]:
         """(dW^2/dx (n, d), dW^2/dy (m, d)): 2 sum_j pi_ij Q* (x_i - y_j), and minus 2 sum_i pi_ij Q* (x_i - y_j).
 
         The derivative where plan and metric are unique, a subgradient otherwise (envelope theorem). In the units of the
@@ -63,7 +66,10 @@ class TransportResult(Result):
 
 
 @steady
-def transport(x, y, gauge, a=None, b=None, *, tol=1e-6, max_iter=None, strict=True, progress=False):
+def transport(
+    x: ArrayLike, y: ArrayLike, gauge: str | Gauge, a: ArrayLike | None = None, b: ArrayLike | None = None, *,
+    tol: float = 1e-6, max_iter: int | None = None, strict: bool = True, progress: bool = False,
+) -> TransportResult:  # fmt: skip
     """W_gamma(mu, nu)^2 = min_pi gamma(sum_ij pi_ij (y_j - x_i)(y_j - x_i)^T), certified.  [Def. 3.1, Thm 3.3]
 
     x (n, d), y (m, d): the points; a (n,), b (m,): their weights, nonnegative with sum one (None: equal). Points of
@@ -148,7 +154,7 @@ class CloudOracle:
 
     def _costs(self, L):
         if self.dimension > MOST_DOUBLED:
-            return cdist(*((z - mean) @ L for z, mean in zip((self.x, self.y), self.means, strict=True)), "sqeuclidean")
+            return cdist((self.x - self.means[0]) @ L, (self.y - self.means[1]) @ L, "sqeuclidean")
         from .kernels import squared_distances
 
         X, Y = self._images(L)
@@ -192,7 +198,7 @@ class CloudOracle:
 
 
 @silent
-def displacement(x, y, plan, t):
+def displacement(x: ArrayLike, y: ArrayLike, plan: ArrayLike | sp.sparray, t: float) -> tuple[np.ndarray, np.ndarray]:
     """mu_t = sum_ij pi_ij delta_{(1-t) x_i + t y_j}: (points (k, d), weights (k,)), k nonzeros of the plan.  [Cor. 4.4]
 
     x (n, d), y (m, d); ``plan`` (n, m) sparse or dense, as returned by ``transport``; 0 <= t <= 1. For an optimal plan

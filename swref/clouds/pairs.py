@@ -1,18 +1,24 @@
 """Distances between all pairs of many clouds, in this process or through an executor."""
 
+from __future__ import annotations
+
 import hashlib
+import os
 import time
+from collections.abc import Iterable
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from itertools import combinations, product
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .._errors import NotConverged
 from .._files import npz, store
 from .._parallel import check_executor, completed, counter
 from .._results import STATUS, Report
 from .._validation import as_cloud, as_tolerance, as_weights
-from ..gauges import gauge_for
+from ..gauges import Gauge, gauge_for
 from ..maxmin import call_limit
 from .distance import transport
 
@@ -36,12 +42,12 @@ class PairwiseResult(Report):
     status: np.ndarray = field(repr=False)  # of str
 
     @property
-    def squared_distance(self):
+    def squared_distance(self) -> np.ndarray:
         """The upper bounds: attained by plans."""
         return self.upper_bound
 
     @property
-    def relative_gap(self):
+    def relative_gap(self) -> np.ndarray:
         """(U - L)/U, 0 where U = 0, 1 where nothing is known."""
         U = self.upper_bound
         with np.errstate(invalid="ignore"):
@@ -58,9 +64,11 @@ class PairwiseResult(Report):
 
 
 def pairwise(
-    clouds, gauge, *, others=None, weights=None, other_weights=None, executor=None, save=None, progress=False,
-    tol=1e-6, max_iter=None, strict=True,
-):  # fmt: skip
+    clouds: Iterable[ArrayLike], gauge: str | Gauge, *, others: Iterable[ArrayLike] | None = None,
+    weights: Iterable[ArrayLike | None] | None = None, other_weights: Iterable[ArrayLike | None] | None = None,
+    executor: Executor | None = None, save: str | os.PathLike | None = None, progress: bool = False,
+    tol: float = 1e-6, max_iter: int | None = None, strict: bool = True,
+) -> PairwiseResult:  # fmt: skip
     """W_gamma(mu_i, nu_j) for all pairs, certified: each is ``transport``, alone and from the start.  [Def. 3.1]
 
     ``clouds``: k arrays (n_i, d); ``others``: l arrays (m_j, d), None: the clouds themselves, of which each pair is
@@ -104,7 +112,7 @@ def pairwise(
         i, j = np.argwhere(missed)[0]
         raise NotConverged(
             f"pairwise: {missed.sum()} of {missed.size} entries missed tol = {tol:.1e}, the first at ({i}, {j}): "
-            f"{STATUS[result.status[i, j]]}; all of them with their bounds are in .result (or pass strict=False)",
+            f"{STATUS[str(result.status[i, j])]}; all of them with their bounds are in .result (or pass strict=False)",
             result,
         )
     return result

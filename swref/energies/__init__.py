@@ -14,8 +14,9 @@ the range of float64 is inf, never NaN; so is one whose functions, given by the 
 """
 
 from .attention import Attention
+from .base import Energy
 from .mmd import MMD
 from .networks import TwoLayerNet
 from .potentials import Interaction, Potential
 
-__all__ = ["MMD", "Attention", "Interaction", "Potential", "TwoLayerNet"]
+__all__ = ["MMD", "Attention", "Energy", "Interaction", "Potential", "TwoLayerNet"]

@@ -1,6 +1,9 @@
 """The attention energy, re-exported by ``swref.energies``. Numba is imported on first use."""
 
+from __future__ import annotations
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .._session import silent
 from .._validation import as_array, as_weights, check_count, no_nan
@@ -20,7 +23,7 @@ class Attention:
     A result beyond the range of float64 is inf, never NaN. Raises ValueError for malformed input.
     """
 
-    def __init__(self, tokens, targets, head_dim):
+    def __init__(self, tokens: ArrayLike, targets: ArrayLike, head_dim: int):
         self.tokens = as_array("tokens", tokens, 3)
         self.targets = as_array("targets", targets, 3, self.tokens.shape)
         self.head_dim = check_count("head_dim", head_dim)
@@ -30,13 +33,13 @@ class Attention:
         N, m, d_T = self.tokens.shape
         return f"Attention(N={N}, m={m}, d_T={d_T}, head_dim={self.head_dim})"
 
-    def split(self, x):
+    def split(self, x: ArrayLike) -> tuple[np.ndarray, ...]:
         """(Q, K, V, O), each (n, head_dim, d_T), of the heads x (n, d)."""
         x = self._heads(x)
         return tuple(x.reshape(len(x), 4, self.head_dim, -1).swapaxes(0, 1))
 
     @silent
-    def predict(self, x, weights=None):
+    def predict(self, x: ArrayLike, weights: ArrayLike | None = None) -> np.ndarray:
         """H_mu(z_s), (N, m, d_T), for heads x (n, d)."""
         x, weights = self._checked(x, weights)
         Q, K, V, weighted_O = self._parameters(x, weights)[:4]
@@ -44,17 +47,17 @@ class Attention:
         return no_nan(np.array(outputs))
 
     @silent
-    def value(self, x, weights=None):
+    def value(self, x: ArrayLike, weights: ArrayLike | None = None) -> float:
         """F(mu), a float."""
         residual = self.predict(x, weights) - self.targets
         return float(no_nan((residual**2).sum() / (2 * len(residual))))
 
-    def force(self, x, weights=None):
+    def force(self, x: ArrayLike, weights: ArrayLike | None = None) -> np.ndarray:
         """g(x_h) = grad_{x_h} F / w_h, (n, d): the gradient of the first variation, for heads of weight zero too."""
         return self.value_and_force(x, weights)[1]
 
     @silent
-    def value_and_force(self, x, weights=None):
+    def value_and_force(self, x: ArrayLike, weights: ArrayLike | None = None) -> tuple[float, np.ndarray]:
         """(value, force) for the price of the force: the value is met on the way."""
         from .kernels import attention_gradient
 
@@ -74,7 +77,7 @@ class Attention:
         return float(no_nan(total / (2 * len(self.tokens)))), no_nan(np.ascontiguousarray(force))
 
     @silent
-    def effective_tokens(self, x, weights=None):
+    def effective_tokens(self, x: ArrayLike, weights: ArrayLike | None = None) -> float:
         """N_eff = (sum_i P_ji^2)^(-1), between 1 and m: how many tokens a row attends to.
 
         Averaged over the m rows j, the N sequences, and the heads with their weights.

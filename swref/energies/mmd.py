@@ -1,6 +1,11 @@
 """The squared kernel distance to a target."""
 
+from __future__ import annotations
+
+from typing import Literal
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .._session import silent
 from .._validation import as_cloud, as_weights, check_positive, no_nan
@@ -17,7 +22,10 @@ class MMD(Checked):
     """
 
     @silent
-    def __init__(self, target, weights=None, kernel="energy", *, epsilon=None, bandwidth=None):
+    def __init__(
+        self, target: ArrayLike, weights: ArrayLike | None = None, kernel: Literal["energy", "gaussian"] = "energy", *,
+        epsilon: float | None = None, bandwidth: float | None = None,
+    ):  # fmt: skip
         self.target = as_cloud("target", target)
         self.weights = as_weights("weights", weights, len(self.target))
         if kernel not in ("energy", "gaussian"):
@@ -37,7 +45,7 @@ class MMD(Checked):
         return f"MMD(target of shape {self.target.shape}, kernel={self.kernel!r}, length={self.length:g})"
 
     @silent
-    def value_and_force(self, x, weights=None):
+    def value_and_force(self, x: ArrayLike, weights: ArrayLike | None = None) -> tuple[float, np.ndarray]:
         x, w = self._particles(x, weights, self.target.shape[1])
         own, own_gradient = self._field(x, x, w)
         other, other_gradient = self._field(x, self.target, self.weights)

@@ -1,13 +1,20 @@
 """The loss of a two-layer network as a function of the law of its neurons."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from functools import partial
+from typing import Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import expit
 
 from .._session import silent
 from .._validation import as_array, no_nan
 from .base import Checked, blocks
+
+Activation = Literal["relu", "softplus", "tanh"] | tuple[Callable[[np.ndarray], np.ndarray], ...]
 
 
 class TwoLayerNet(Checked):
@@ -21,7 +28,7 @@ class TwoLayerNet(Checked):
     """
 
     @silent
-    def __init__(self, inputs, targets, activation="relu"):
+    def __init__(self, inputs: ArrayLike, targets: ArrayLike, activation: Activation = "relu"):
         self.inputs = as_array("inputs", inputs, 2)
         self.targets = as_array("targets", targets, 1, (len(self.inputs),))
         if isinstance(activation, str) and activation in ACTIVATIONS:
@@ -37,7 +44,7 @@ class TwoLayerNet(Checked):
         return f"TwoLayerNet(inputs of shape {self.inputs.shape}, activation={self.activation!r})"
 
     @silent
-    def predict(self, x, weights=None, inputs=None):
+    def predict(self, x: ArrayLike, weights: ArrayLike | None = None, inputs: ArrayLike | None = None) -> np.ndarray:
         """H(z), (N,), at the network's own inputs or at others (N, k)."""
         x, w = self._particles(x, weights, 1 + self.inputs.shape[1])
         z = self.inputs if inputs is None else as_array("inputs", inputs, 2)
@@ -46,11 +53,11 @@ class TwoLayerNet(Checked):
         return no_nan(self._outputs(x[:, 0] * w, x[:, 1:], z))
 
     @silent
-    def value(self, x, weights=None):
+    def value(self, x: ArrayLike, weights: ArrayLike | None = None) -> float:
         return self._loss(self.predict(x, weights) - self.targets)
 
     @silent
-    def value_and_force(self, x, weights=None):
+    def value_and_force(self, x: ArrayLike, weights: ArrayLike | None = None) -> tuple[float, np.ndarray]:
         x, w = self._particles(x, weights, 1 + self.inputs.shape[1])
         u, v, size = x[:, 0], x[:, 1:], len(self.targets)
         if self._by_angle is not None:

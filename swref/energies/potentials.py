@@ -1,6 +1,11 @@
 """Energies of one particle at a time, and of pairs, from functions that the user gives."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .._session import silent
 from .._validation import no_nan
@@ -10,21 +15,21 @@ from .base import Checked, blocks
 class Potential(Checked):
     """F = sum_i w_i h(x_i); ``h``: (n, d) -> (n,), its gradient ``grad``: (n, d) -> (n, d)."""
 
-    def __init__(self, h, grad):
+    def __init__(self, h: Callable[..., np.ndarray], grad: Callable[..., np.ndarray]):
         self.h, self.grad = _function("h", h), _function("grad", grad)
 
     @silent
-    def value(self, x, weights=None):
+    def value(self, x: ArrayLike, weights: ArrayLike | None = None) -> float:
         x, w = self._particles(x, weights)
         used = w > 0  # elsewhere h may be infinite
         return float(no_nan(w[used] @ _returned("h", self.h(x), w.shape)[used]))
 
     @silent
-    def force(self, x, weights=None):
+    def force(self, x: ArrayLike, weights: ArrayLike | None = None) -> np.ndarray:
         x, _ = self._particles(x, weights)
         return np.array(no_nan(_returned("grad", self.grad(x), x.shape)))
 
-    def value_and_force(self, x, weights=None):
+    def value_and_force(self, x: ArrayLike, weights: ArrayLike | None = None) -> tuple[float, np.ndarray]:
         return self.value(x, weights), self.force(x, weights)
 
 
@@ -37,11 +42,11 @@ class Interaction(Checked):
     the pairs with the first particle: then the force would not be the gradient of the value.
     """
 
-    def __init__(self, h, grad):
+    def __init__(self, h: Callable[..., np.ndarray], grad: Callable[..., np.ndarray]):
         self.h, self.grad = _function("h", h), _function("grad", grad)
 
     @silent
-    def value(self, x, weights=None):
+    def value(self, x: ArrayLike, weights: ArrayLike | None = None) -> float:
         x, w = self._symmetric(x, weights)
         x, w, total = x[w > 0], w[w > 0], 0.0
         for part in blocks(len(x), len(x)):
@@ -50,7 +55,7 @@ class Interaction(Checked):
         return float(no_nan(total))
 
     @silent
-    def force(self, x, weights=None):
+    def force(self, x: ArrayLike, weights: ArrayLike | None = None) -> np.ndarray:
         x, w = self._symmetric(x, weights)
         sources, masses, force = x[w > 0], w[w > 0], np.empty_like(x)
         for part in blocks(len(x), sources.size):
@@ -65,7 +70,7 @@ class Interaction(Checked):
             raise ValueError("h: must be symmetric, got h(x, y) != h(y, x)")
         return x, w
 
-    def value_and_force(self, x, weights=None):
+    def value_and_force(self, x: ArrayLike, weights: ArrayLike | None = None) -> tuple[float, np.ndarray]:
         return self.value(x, weights), self.force(x, weights)
 
 

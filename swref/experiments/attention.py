@@ -4,19 +4,25 @@ Both flows start from the same heads: the runs are paired. What the paper leaves
 teacher and start are Gaussian, and every seed draws new ones; the clock is the one on which dE/dt = -N*(g)^2.
 """
 
+from __future__ import annotations
+
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .._validation import as_array, check_count
 from ..energies import Attention
-from ..flows import flow
+from ..flows import FlowResult, flow
 from ..gauges import get_gauge
 from ..lmo import dual_norm, measure_lmo
-from .mlp import NEURONS, clipped_flow
+from .mlp import NEURONS, ClippedRun, clipped_flow
 
-REGIMES = {"dense": 0.08, "sparse": 1.45}  # entries of the teacher's queries and keys
+Regime = Literal["dense", "sparse"]
+REGIMES: dict[Regime, float] = {"dense": 0.08, "sparse": 1.45}  # entries of the teacher's queries and keys
 VALUES = 0.65  # of its values and outputs
 START = 0.16  # of all entries of the student
 GAUGES = {p: get_gauge("schatten", p=p) for p in (1, np.inf)}
@@ -37,7 +43,10 @@ class Problem:
     start: np.ndarray
 
 
-def problem(regime, seed=0, *, heads=200, sequences=32, tokens=16, token_dim=4, head_dim=3, teachers=5):
+def problem(
+    regime: Regime, seed: int = 0, *, heads: int = 200, sequences: int = 32, tokens: int = 16, token_dim: int = 4,
+    head_dim: int = 3, teachers: int = 5,
+) -> Problem:  # fmt: skip
     """The setting of Figure 4: ``regime`` is "dense" or "sparse".
 
     The seed draws tokens, teacher and start separately: both regimes share tokens and start, and a smaller problem has
@@ -56,14 +65,17 @@ def problem(regime, seed=0, *, heads=200, sequences=32, tokens=16, token_dim=4, 
     return Problem(_answered(z, teacher, head_dim), teacher, START * start)
 
 
-def run(setting, regime, p, *, tol=TOL, cutoff=CUTOFF, t_end=None, snapshots=41):
+def run(
+    setting: Problem, regime: Regime, p: float, *, tol: float = TOL, cutoff: float = CUTOFF,
+    t_end: float | None = None, snapshots: int = 41,
+) -> FlowResult:  # fmt: skip
     """The flow of a ``Problem`` for p = 1 or inf, to the horizon of its regime: a ``swref.FlowResult``."""
     t_end = HORIZONS[regime][p] if t_end is None else t_end
     marks = t_end * np.linspace(0, 1, snapshots) ** 2  # most of the motion is early
     return flow(setting.energy, setting.start, GAUGES[p], t_end=t_end, tol=tol, cutoff=cutoff, snapshot_times=marks)
 
 
-def anisotropy(setting, x):
+def anisotropy(setting: Problem, x: ArrayLike) -> float:
     """D_inf / D_1 = (tr S^(1/2))^2 / tr S at heads x, S the moment of the force: from 1 (one direction) to d (all)."""
     g = setting.energy.force(x)
     return (dual_norm(g, GAUGES[np.inf]) / dual_norm(g, GAUGES[1])) ** 2
@@ -78,11 +90,11 @@ class Descents:
     energy: np.ndarray  # (s, count + 1)
     seconds: float  # of one step, the median
 
-    def best(self):
+    def best(self) -> np.ndarray:
         """The least energy (count + 1,) met within each number of steps: every budget has the length that suits it."""
         return np.minimum.accumulate(self.energy.min(0))
 
-    def when(self, level):
+    def when(self, level: float) -> int:
         """The least number of steps to ``level`` times the start."""
         reached = self.best() <= level * self.energy[0, 0]
         if not reached.any():
@@ -90,7 +102,7 @@ class Descents:
         return int(reached.argmax())
 
 
-def descents(setting, p, count, steps=None):
+def descents(setting: Problem, p: float, count: int, steps: ArrayLike | None = None) -> Descents:
     """``count`` explicit steps on the clock of p, for each length in ``steps`` (None: STEPS[p])."""
     steps, count = STEPS[p] if steps is None else as_array("steps", steps, 1), check_count("count", count)
     energy, seconds = np.full((len(steps), count + 1), np.inf), []
@@ -107,7 +119,7 @@ def descents(setting, p, count, steps=None):
     return Descents(steps, energy, float(np.median(seconds)))
 
 
-def loop(setting, p):
+def loop(setting: Problem, p: float) -> ClippedRun:
     """The ``mlp.ClippedRun`` of the paper's loop: Euler steps, none longer than ``CAP``.
 
     Its gradient is that of F / 64 by the heads X, 64 coordinates per sequence: a step of 100 (p = 1) or 180 (p = inf)
@@ -122,12 +134,14 @@ class Pair:
     """The runs from one start: flows, descents and the loops of the paper, by p."""
 
     problem: Problem
-    flows: dict
-    descents: dict
-    loops: dict
+    flows: dict[float, FlowResult]
+    descents: dict[float, Descents]
+    loops: dict[float, ClippedRun]
 
 
-def pair(regime, seed=0, *, steps=300, horizon=1.0, tol=TOL, **size):
+def pair(
+    regime: Regime, seed: int = 0, *, steps: int = 300, horizon: float = 1.0, tol: float = TOL, **size: int
+) -> Pair:
     """All runs of one seed. ``horizon`` shortens the flows; ``steps=0``: flows only; ``size`` as in ``problem``."""
     setting = problem(regime, seed, **size)
     flows = {p: run(setting, regime, p, tol=tol, t_end=horizon * HORIZONS[regime][p]) for p in GAUGES}
@@ -137,7 +151,7 @@ def pair(regime, seed=0, *, steps=300, horizon=1.0, tol=TOL, **size):
     )
 
 
-def held_out(setting, seed=0, sequences=64):
+def held_out(setting: Problem, seed: int = 0, sequences: int = 64) -> Attention:
     """The energy on ``sequences`` that the student has not seen, answered by the same teacher."""
     _, tokens, token_dim = setting.energy.tokens.shape
     z = np.random.default_rng([seed, 3]).standard_normal((sequences, tokens, token_dim))
@@ -148,14 +162,14 @@ def _answered(z, teacher, head_dim):
     return Attention(z, Attention(z, np.zeros_like(z), head_dim).predict(teacher), head_dim)
 
 
-def strength(setting, x):
+def strength(setting: Problem, x: ArrayLike) -> np.ndarray:
     """Weights (n,) of heads in proportion to |O^T V|_F: a head with a small one is not heard, wherever it looks."""
     _, _, V, O = setting.energy.split(x)
     size = np.linalg.norm(O.swapaxes(1, 2) @ V, axis=(1, 2))
     return size / size.sum()
 
 
-def inside(setting, heads, seed=0):
+def inside(setting: Problem, heads: np.ndarray, seed: int = 0) -> dict[str, np.ndarray]:
     """What heads (s, n, d) do at s snapshots: {name: (s,) array}.
 
     "tokens": N_eff, all heads alike; "heard": the same, heads weighted by ``strength`` w; "active": 1 / sum w^2, how
@@ -175,6 +189,6 @@ def inside(setting, heads, seed=0):
     return {name: np.array(values) for name, values in found.items()}
 
 
-def figure_4(seeds=range(5), **options):
+def figure_4(seeds: Iterable[int] = range(5), **options: Any) -> dict[Regime, list[Pair]]:
     """{regime: [Pair, ...]}, a pair for each of ``seeds``; options as in ``pair``, for example ``**QUICK``."""
     return {regime: [pair(regime, seed, **options) for seed in seeds] for regime in REGIMES}

@@ -11,26 +11,26 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import fft
 
-from ..gauges import get_gauge
+from ..gauges import Gauge, get_gauge
 from ..grids.kernels import admm_cells
 from ..grids.spacetime import SpaceTime
-from ..sphere import spherical_transport
+from ..sphere import SphericalResult, spherical_transport
 
 PAIRS = {"near": (1.3, 0.8), "far": (0.7, 2.6)}  # mass and angle of the target
 RELAXATION, CHECK_EVERY = 1.9, 50
 
 
-def angles(n):
+def angles(n: int) -> np.ndarray:
     """The cell centres 2 pi k / n."""
     return 2 * np.pi * np.arange(n) / n
 
 
-def directions(n):
+def directions(n: int) -> np.ndarray:
     """The unit vectors at the cell centres, (n, 2)."""
     return np.column_stack([np.cos(angles(n)), np.sin(angles(n))])
 
 
-def bump(n, mass=1.0, angle=0.0, concentration=8.0, floor=0.05):
+def bump(n: int, mass: float = 1.0, angle: float = 0.0, concentration: float = 8.0, floor: float = 0.05) -> np.ndarray:
     """A von Mises density (n,) about ``angle``, with this ``concentration``.
 
     The share ``floor`` of its mass is spread evenly.
@@ -39,17 +39,17 @@ def bump(n, mass=1.0, angle=0.0, concentration=8.0, floor=0.05):
     return mass * ((1 - floor) * rho / rho.mean() + floor) / (2 * np.pi)
 
 
-def pair(name, n):
+def pair(name: str, n: int) -> tuple[np.ndarray, np.ndarray]:
     """Two densities (n,): mass one at angle 0, and the bump that ``PAIRS`` has under ``name``."""
     mass, angle = PAIRS[name]
     return bump(n), bump(n, mass, angle)
 
 
-def planned(rho0, rho1, gauge, tol=1e-6):
+def planned(rho0: np.ndarray, rho1: np.ndarray, gauge: str | Gauge, tol: float = 1e-6) -> SphericalResult:
     """``spherical_transport`` (gauge, tol) between the densities rho0 and rho1 as atoms at the cell centres."""
     n = len(rho0)
     masses = [rho * 2 * np.pi / n for rho in (rho0, rho1)]
-    return spherical_transport(*masses, gauge, directions0=directions(n), directions1=directions(n), tol=tol)
+    return spherical_transport(*masses, gauge=gauge, directions0=directions(n), directions1=directions(n), tol=tol)
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,9 @@ class CircleFlow:
     iterations: int
 
 
-def flowing(rho0, rho1, gauge, n_time=16, tol=2e-3, max_iter=3000):
+def flowing(
+    rho0: np.ndarray, rho1: np.ndarray, gauge: str | Gauge, n_time: int = 16, tol: float = 2e-3, max_iter: int = 3000
+) -> CircleFlow:
     """The ``CircleFlow`` between the densities rho0 and rho1 (n,) in ``n_time`` intervals for a gauge.
 
     By ADMM, until upper - lower <= tol upper or ``max_iter``.
@@ -89,8 +91,8 @@ def flowing(rho0, rho1, gauge, n_time=16, tol=2e-3, max_iter=3000):
         lower = max(lower, _lower(grid, ends, gauge, admm.phi, Q))
         atoms = max(atoms, _atoms_lower(rho0, rho1, gauge, admm.phi[-1, :, 0], Q.mean(0)))
     rho, m = best
-    bounds = (float(bound) for bound in (lower, upper, atoms))
-    return CircleFlow(*bounds, rho[..., 0], np.moveaxis(m[..., 0], 0, -1), Q, admm.iterations)
+    momentum = np.moveaxis(m[..., 0], 0, -1)
+    return CircleFlow(float(lower), float(upper), float(atoms), rho[..., 0], momentum, Q, admm.iterations)
 
 
 class _Circle(SpaceTime):

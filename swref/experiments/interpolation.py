@@ -1,8 +1,13 @@
 """Densities of displacement interpolants between planar shapes, from certified plans.  [Figures 2 and 8]"""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..clouds import TransportResult, displacement, transport
 from ..geodesics import WIDTH, axes_around, density
@@ -20,11 +25,14 @@ class Interpolation:
     trace: TransportResult  # p = 1
     operator: TransportResult  # p = inf
     times: np.ndarray  # (k,)
-    axes: list  # two arrays
-    densities: dict  # {"trace" or "operator": (k, len(axes[0]), len(axes[1]))}
+    axes: list[np.ndarray]  # two arrays
+    densities: dict[str, np.ndarray]  # {"trace" or "operator": (k, len(axes[0]), len(axes[1]))}
 
 
-def interpolate(name, shift=SHIFT, n=None, seed=0, *, times=TIMES, width=WIDTH, cells=96, tol=1e-6):
+def interpolate(
+    name: str, shift: ArrayLike = SHIFT, n: int | None = None, seed: int = 0, *,
+    times: Sequence[float] = TIMES, width: float = WIDTH, cells: int = 96, tol: float = 1e-6,
+) -> Interpolation:  # fmt: skip
     """The pair ``name`` of ``shapes.PAIRS`` with n points each, solved for p = 1 and inf and moved to all ``times``.
 
     ``shift``, ``n`` and ``seed`` as in ``shapes.pair``, ``tol`` as in ``transport``, ``width`` and ``cells`` as in
@@ -41,12 +49,12 @@ def interpolate(name, shift=SHIFT, n=None, seed=0, *, times=TIMES, width=WIDTH, 
     return Interpolation(x, y, solved["trace"], solved["operator"], np.array(times), axes, densities)
 
 
-def figure_2(n=1500, **options):
+def figure_2(n: int = 1500, **options: Any) -> dict[str, Interpolation]:
     """{pair: Interpolation} of Figure 2, the pairs of Figure 1 with n points; options as in ``interpolate``."""
     return {name: interpolate(name, n=n, **options) for name in list(PAIRS)[:2]}
 
 
-def figure_8(n=1200, **options):
+def figure_8(n: int = 1200, **options: Any) -> dict[str, Interpolation]:
     """{pair: Interpolation} of Figure 8, the pairs of Figure 7 with n points; options as in ``interpolate``."""
     return {name: interpolate(name, n=n, **options) for name in list(PAIRS)[2:]}
 

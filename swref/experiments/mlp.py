@@ -4,15 +4,21 @@ Particles are neurons (u, v1, v2). Times are intrinsic, those of ``swref.flow``:
 measures. The paper's loop differentiates with respect to coordinates, whose clock runs n = 1920 times slower.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal, Protocol
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .._validation import as_array, as_cloud, as_weights, check_count, check_positive
-from ..energies import TwoLayerNet
-from ..flows import flow
+from ..energies import Attention, TwoLayerNet
+from ..energies.networks import Activation
+from ..flows import FlowResult, flow
 from ..flows.result import Falling
-from ..gauges import gauge_for, get_gauge
+from ..gauges import Gauge, gauge_for, get_gauge
 from ..lmo import dual_norm, measure_lmo, tangent_norm
 
 ANGLES = (0.38, 2.42, 4.63)  # of the teacher's unit vectors v, in radians
@@ -20,7 +26,16 @@ SIGNS = (1.0, 1.0, -1.0)  # its output weights u
 NEURONS, INPUTS, SEED = 1920, 2000, 7
 STEPS, CAP, BOUND = 2000, 0.20, 30.0  # the paper's loop: number of steps, largest |X_{k+1} - X_k|_F, largest |X_ij|
 HORIZONS = {1: 150_000 / NEURONS, np.inf: 100_000 / NEURONS}  # nominal ends of its two runs, in intrinsic time
-PRESETS = {"full": {"n": NEURONS, "size": INPUTS}, "quick": {"n": 240, "size": 500}}
+PRESETS = {"full": (NEURONS, INPUTS), "quick": (240, 500)}  # n and size of ``problem``
+
+
+class Setting(Protocol):
+    """What a run needs: an energy, and the start (n, d)."""
+
+    @property
+    def energy(self) -> TwoLayerNet | Attention: ...
+    @property
+    def start(self) -> np.ndarray: ...
 
 
 @dataclass(frozen=True)
@@ -32,7 +47,7 @@ class Problem:
     energy: TwoLayerNet
 
 
-def problem(n=NEURONS, size=INPUTS, seed=SEED, activation="relu"):
+def problem(n: int = NEURONS, size: int = INPUTS, seed: int = SEED, activation: Activation = "relu") -> Problem:
     """Fig. 3: ``size`` standard normal inputs; n students, normal with the teacher's mean and half its variance.
 
     The variance is per coordinate. Network and teacher are means over their neurons, not sums. ``seed`` draws all;
@@ -46,7 +61,7 @@ def problem(n=NEURONS, size=INPUTS, seed=SEED, activation="relu"):
     return Problem(teacher, start, TwoLayerNet(inputs, targets, activation))
 
 
-def dissipation_ratio(problem, gauge="operator"):
+def dissipation_ratio(problem: Setting, gauge: str | Gauge = "operator") -> float:
     """N*_gauge(g)^2 / N*_trace(g)^2 at the start: between 1 and 3, the dimension, for the operator gauge."""
     g = problem.energy.force(problem.start)
     return (dual_norm(g, gauge) / dual_norm(g, "trace")) ** 2
@@ -66,12 +81,15 @@ class ClippedRun(Falling):
     positions: np.ndarray  # (s, n, 3)
 
 
-def clipped_flow(problem, gauge, *, horizon=None, steps=STEPS, cap=CAP, bound=BOUND, n_snapshots=7):
+def clipped_flow(
+    problem: Setting, gauge: str | Gauge, *, horizon: float | None = None, steps: int = STEPS,
+    cap: float = CAP, bound: float = BOUND, n_snapshots: int = 7,
+) -> ClippedRun:  # fmt: skip
     """Euler steps of nominal length horizon / steps, shortened so that no increment is longer than the cap.
 
     ``horizon`` in intrinsic time (None: ``HORIZONS``, that of p = inf for every p > 1). ``cap`` bounds the Frobenius
     norm for 1920 neurons; for n it is scaled by sqrt(n / 1920), the same root mean square per neuron. ``bound`` clamps
-    the coordinates. ``problem``: a ``Problem``; ``gauge``: any; ``n_snapshots``: states kept.
+    the coordinates. ``problem``: a ``Setting``; ``gauge``: any; ``n_snapshots``: states kept.
     """
     x, steps, n_snapshots = problem.start.copy(), check_count("steps", steps), check_count("n_snapshots", n_snapshots)
     gauge = gauge_for(gauge, x.shape[1])
@@ -86,13 +104,14 @@ def clipped_flow(problem, gauge, *, horizon=None, steps=STEPS, cap=CAP, bound=BO
         v = measure_lmo(g, gauge)
         speed = tangent_norm(v, "trace")
         h = min(nominal, longest / speed) if speed > 0 else nominal
-        rows.append((k / steps, time, length, value, -np.vdot(g, v) / len(x), h < nominal))
+        rows.append((k / steps, time, length, value, np.vdot(-g, v) / len(x), h < nominal))
         if k in marks:
             positions.append(x)
         x = np.clip(x + h * v, -bound, bound)
         time, length = time + h, length + h * speed
     *columns, clipped = np.array(rows).T
-    return ClippedRun(*columns, clipped.astype(bool), marks / steps, np.array(positions))
+    states = {"snapshot_progress": marks / steps, "positions": np.array(positions)}
+    return ClippedRun(*columns, clipped=clipped.astype(bool), **states)
 
 
 @dataclass(frozen=True, repr=False)
@@ -100,11 +119,14 @@ class Figure3:
     """The problem, and for each exponent p its flow on the intrinsic clock and the paper's loop."""
 
     problem: Problem
-    flows: dict  # p: swref.flows.FlowResult
-    clipped: dict  # p: ClippedRun
+    flows: dict[float, FlowResult]
+    clipped: dict[float, ClippedRun]
 
 
-def figure_3(preset="full", *, seed=SEED, exponents=(1, np.inf), t_end=HORIZONS[1], tol=1e-3, n_snapshots=67):
+def figure_3(
+    preset: Literal["full", "quick"] = "full", *, seed: int = SEED, exponents: Sequence[float] = (1, np.inf),
+    t_end: float = HORIZONS[1], tol: float = 1e-3, n_snapshots: int = 67,
+) -> Figure3:  # fmt: skip
     """What Fig. 3 shows, on both clocks. ``preset``: "full", the paper's sizes and 20 seconds, or "quick".
 
     ``t_end`` and ``tol`` are those of ``swref.flow``; ``n_snapshots`` are equally spaced on each clock. ``seed`` as in
@@ -112,7 +134,7 @@ def figure_3(preset="full", *, seed=SEED, exponents=(1, np.inf), t_end=HORIZONS[
     """
     if preset not in PRESETS:
         raise ValueError(f"preset: expected one of {list(PRESETS)}, got {preset!r}")
-    setting = problem(**PRESETS[preset], seed=seed)
+    setting = problem(*PRESETS[preset], seed=seed)
     gauges = {p: get_gauge("schatten", p=p) for p in exponents}
     options = {"t_end": t_end, "tol": tol, "n_snapshots": n_snapshots}
     return Figure3(
@@ -122,13 +144,13 @@ def figure_3(preset="full", *, seed=SEED, exponents=(1, np.inf), t_end=HORIZONS[
     )
 
 
-def reduced(x):
+def reduced(x: ArrayLike) -> np.ndarray:
     """|u| v, (..., 2), for neurons x (..., 3): a ReLU neuron acts through it and the sign of u only."""
     x = as_array("x", x, (1, 2, 3))
     return np.abs(x[..., :1]) * x[..., 1:]
 
 
-def alignment(x, weights=None, *, width=0.2):
+def alignment(x: ArrayLike, weights: ArrayLike | None = None, *, width: float = 0.2) -> float:
     """The share of sum_i w_i |u_i| |v_i| within ``width`` radians of a teacher whose output has the sign of u_i.
 
     x (n, 3), weights (n,), None: equal.
@@ -140,7 +162,9 @@ def alignment(x, weights=None, *, width=0.2):
     return float(mass @ near.any(1) / mass.sum()) if mass.any() else 0.0
 
 
-def angular_density(x, weights=None, *, bandwidth=0.1, size=360):
+def angular_density(
+    x: ArrayLike, weights: ArrayLike | None = None, *, bandwidth: float = 0.1, size: int = 360
+) -> tuple[np.ndarray, np.ndarray]:
     """(angles (size,), density (size,)) of the angles of v, neuron i counted with w_i |u_i| |v_i|.
 
     x (n, 3), weights (n,). A Gaussian kernel on the circle, of deviation ``bandwidth``;

@@ -1,6 +1,8 @@
 """A sheared Gaussian cloud flows to a mixture under the energy distance, several gauges on one clock.  [Figure 5]"""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -24,7 +26,7 @@ TOL = 1e-3
 QUICK = {"particles": 60, "horizon": 20.0, "tol": 1e-2}  # options of ``figure_5`` for a page
 
 
-def clouds(particles=PARTICLES, seed=SEED, dimension=2):
+def clouds(particles: int = PARTICLES, seed: int = SEED, dimension: int = 2) -> tuple[np.ndarray, np.ndarray]:
     """(source, target), each (particles, dimension). The seed draws them separately; smaller clouds begin larger ones.
 
     In dimension 3 the planar clouds get a third coordinate in which there is little to do: a flat source, a thicker
@@ -54,7 +56,7 @@ class Race:
     gauges: dict[str, Gauge]
     flows: dict[str, FlowResult]
 
-    def spectra(self, name):
+    def spectra(self, name: str) -> tuple[np.ndarray, ...]:
         """Singular values in L2(mu) of the force and of its measure LMO, each (s, d), at the snapshots of a flow."""
         energy, flow = MMD(self.target), self.flows[name]
         forces = [energy.force(x, flow.weights) for x in flow.positions]
@@ -63,7 +65,10 @@ class Race:
         return tuple(np.linalg.svd(roots * np.array(field), compute_uv=False) for field in fields)
 
 
-def figure_5(gauges=GAUGES, *, particles=PARTICLES, dimension=2, horizon=HORIZON, tol=TOL, snapshots=41, seed=SEED):
+def figure_5(
+    gauges: Mapping[str, str | Gauge] = GAUGES, *, particles: int = PARTICLES, dimension: int = 2,
+    horizon: float = HORIZON, tol: float = TOL, snapshots: int = 41, seed: int = SEED,
+) -> Race:  # fmt: skip
     """The ``Race`` of Figure 5 for ``gauges`` {name: gauge}; snapshots at equal steps of the square root of time.
 
     ``particles``, ``dimension`` and ``seed`` as in ``clouds``; ``horizon`` and ``tol`` are the flow's t_end and tol.
@@ -75,7 +80,7 @@ def figure_5(gauges=GAUGES, *, particles=PARTICLES, dimension=2, horizon=HORIZON
     return Race(source, target, gauges, flows)
 
 
-def account(gauge, tols, **options):
+def account(gauge: str | Gauge, tols: Sequence[float], **options: Any) -> np.ndarray:
     """(len(tols), 4): |residual| / decrease, steps, force evaluations and last energy of one flow at each tolerance.
 
     The flow is that of ``figure_5`` for this gauge, with these options.

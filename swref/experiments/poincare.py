@@ -6,6 +6,7 @@ Q in K, of the spectral gap of int grad u.Q^-1 grad u dbeta; by symmetry Q is di
 gives upper bounds, up to quadrature and to the radius where the plane is cut. Not in the paper's first version.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,7 +18,7 @@ from scipy.optimize import minimize_scalar
 from scipy.sparse.linalg import eigsh
 
 from .._validation import check_count, check_positive
-from ..gauges import Schatten
+from ..gauges import Gauge, Schatten
 
 TAIL = 30.0  # the plane is cut where exp(-|x|^r) = exp(-TAIL)
 RADIAL = 160  # nodes of the quadrature for polynomials, by Gauss and Legendre; twice the degree and 8 angles
@@ -34,15 +35,15 @@ class Space:
     xy: np.ndarray
     yy: np.ndarray
 
-    def gap(self, q):
+    def gap(self, q: Sequence[float]) -> float:
         """The spectral gap of int (d_1 u)^2 / q_1 + (d_2 u)^2 / q_2, a float, for q (2,) positive."""
         K = self.xx / q[0] + self.yy / q[1]
         if sp.issparse(K):
             start = np.random.default_rng(0).standard_normal(K.shape[0])
-            return float(np.sort(eigsh(K.tocsc(), 3, self.mass.tocsc(), sigma=SHIFT, v0=start)[0])[1])
+            return float(np.sort(eigsh(sp.csc_array(K), 3, sp.csc_array(self.mass), sigma=SHIFT, v0=start)[0])[1])
         return float(scipy.linalg.eigh(K, self.mass, eigvals_only=True, subset_by_index=[0, 1])[1])
 
-    def constant(self, p):
+    def constant(self, p: float) -> tuple[float, float]:
         """(kappa, q_1) for Schatten p: min E_p(u) / Var(u), and a minimising Q = diag(q_1, q_2), q_1 >= q_2."""
         if p == 1:
             return self.gap((1.0, 1.0)), 1.0
@@ -53,7 +54,7 @@ class Space:
         )  # fmt: skip
         return float(found.fun), float(found.x)
 
-    def gradients(self, u):
+    def gradients(self, u: np.ndarray) -> np.ndarray:
         """G_u (2, 2) of a function u (k,)."""
         xx, xy, yy = (u @ (D @ u) for D in (self.xx, self.xy, self.yy))
         return np.array([[xx, xy], [xy, yy]])
@@ -62,7 +63,7 @@ class Space:
     def _inverse(self):
         return np.linalg.inv(self.mass)
 
-    def decay(self, u, gauge, times):
+    def decay(self, u: np.ndarray, gauge: Gauge, times: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
         """(Var(u_t), E(u_t)) at ``times``, for du/dt = div(P grad u) from u (k,).
 
         P is the multiplier of G_u for ``gauge``.
@@ -80,7 +81,7 @@ class Space:
         return np.array([u @ (self.mass @ u) for u in us]), np.array(energies)
 
 
-def polynomials(r, degree=12):
+def polynomials(r: float, degree: int = 12) -> Space:
     """The ``Space`` of polynomials up to ``degree``, orthonormal for exp(-|x|^r), in the order 1, x, y, xx, xy, ...
 
     Each is an earlier one times x or y, made orthogonal to all earlier ones (Arnoldi); derivatives go along.
@@ -103,7 +104,7 @@ def polynomials(r, degree=12):
     return Space((f * w) @ f.T, (fx * w) @ fx.T, (fx * w) @ fy.T, (fy * w) @ fy.T)
 
 
-def finite_elements(r, refinements=5):
+def finite_elements(r: float, refinements: int = 5) -> Space:
     """The ``Space`` of piecewise quadratics for exp(-|x|^r): a disc of 4 triangles, cut in 4 ``refinements`` times."""
     import skfem  # for the book and the tests only
 

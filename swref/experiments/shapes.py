@@ -1,9 +1,13 @@
 """Planar shapes and their certified matchings.  [Figures 1 and 7]"""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from scipy.spatial import cKDTree
+from numpy.typing import ArrayLike
+from scipy.spatial import KDTree
 
 from .._validation import as_array, as_clouds, check_count, check_positive
 from ..clouds import TransportResult, transport
@@ -102,7 +106,7 @@ SHAPES = {
 }
 
 
-def sample(shape, n, seed=0, radius=1.0):
+def sample(shape: str, n: int, seed: int = 0, radius: float = 1.0) -> np.ndarray:
     """``n`` evenly spread points (n, 2) of a shape of ``SHAPES``: mean zero, largest norm ``radius``.
 
     A low-discrepancy sequence fills the shape, then 20 Lloyd steps spread ``n`` of its points.
@@ -117,14 +121,14 @@ def sample(shape, n, seed=0, radius=1.0):
     fine = fine[SHAPES[shape](fine)]
     points = fine[:n]
     for _ in range(20):
-        owner = cKDTree(points).query(fine)[1]
+        owner = KDTree(points).query(fine)[1]
         size = np.maximum(np.bincount(owner, minlength=n), 1)
         points = np.column_stack([np.bincount(owner, fine[:, k], n) for k in (0, 1)]) / size[:, None]
     points = points - points.mean(0)
     return points * (radius / np.linalg.norm(points, axis=1).max())
 
 
-def pair(name, shift=SHIFT, n=None, seed=0):
+def pair(name: str, shift: ArrayLike = SHIFT, n: int | None = None, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """The clouds (x, y), each (n, 2), of a pair of ``PAIRS``: centred shapes, then y moved by ``shift``.
 
     ``shift=(0, 0)`` is the centred version; ``n`` defaults to the paper's number of points.
@@ -148,7 +152,7 @@ class Heuristic:
     settled: bool  # the matching repeated itself: then it is optimal
 
 
-def rank_one_heuristic(x, y, rounds=40):
+def rank_one_heuristic(x: ArrayLike, y: ArrayLike, rounds: int = 40) -> Heuristic:
     """A matching with small lambda_max(Sigma): sort along u, replace u by Sigma's top eigenvector, repeat.
 
     Starts from u = e_1; sorting both clouds along u gives a matching optimal for the cost <u, y - x>^2. Stops
@@ -184,17 +188,17 @@ class Matching:
     heuristic: Heuristic
 
     @property
-    def heuristic_ratio(self):
+    def heuristic_ratio(self) -> tuple[float, float]:
         """Certified bounds (low, high) of the heuristic's value divided by W_inf^2."""
         return self._ratio(self.heuristic.value)
 
     @property
-    def classical_ratio(self):
+    def classical_ratio(self) -> tuple[float, float]:
         """Certified bounds (low, high) of lambda_max of the p = 1 plan divided by W_inf^2."""
         return self._ratio(float(np.linalg.eigvalsh(self.trace.moment)[-1]))
 
     @property
-    def sliced_ratio(self):
+    def sliced_ratio(self) -> float:
         """max_u W_{uu^T}^2 / W_inf^2, a lower bound of it, over 720 directions u; 1 if one direction certifies W_inf.
 
         The matching of the heuristic can repeat only at a direction that reaches 1.
@@ -208,21 +212,21 @@ class Matching:
         return value / self.operator.upper_bound, value / self.operator.lower_bound
 
 
-def match(name, shift=SHIFT, n=None, seed=0, tol=1e-6):
+def match(name: str, shift: ArrayLike = SHIFT, n: int | None = None, seed: int = 0, tol: float = 1e-6) -> Matching:
     """The pair ``name`` solved for p = 1 and p = inf with certificates to ``tol``, and by the heuristic.
 
     ``shift``, ``n`` and ``seed`` as in ``pair``.
     """
     x, y = pair(name, shift, n, seed)
     solved = [transport(x, y, gauge, tol=tol) for gauge in ("trace", "operator")]
-    return Matching(x, y, *solved, rank_one_heuristic(x, y))
+    return Matching(x, y, *solved, heuristic=rank_one_heuristic(x, y))
 
 
-def figure_1(**options):
+def figure_1(**options: Any) -> dict[str, Matching]:
     """{pair: Matching} of Figure 1; options as in ``match``."""
     return {name: match(name, **options) for name in list(PAIRS)[:2]}
 
 
-def figure_7(**options):
+def figure_7(**options: Any) -> dict[str, Matching]:
     """{pair: Matching} of Figure 7; options as in ``match``."""
     return {name: match(name, **options) for name in list(PAIRS)[2:]}

@@ -1,14 +1,23 @@
 """One experiment for all combinations of its settings, in this process or through an executor."""
 
+from __future__ import annotations
+
+import os
 import pickle
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 from .._files import replaced
 from .._parallel import check_executor, completed, counter
 
 
-def sweep(function, *, executor=None, save=None, progress=False, **axes):
+def sweep(
+    function: Callable, *, executor: Executor | None = None, save: str | os.PathLike | None = None,
+    progress: bool = False, **axes: Iterable,
+) -> dict[tuple, Any]:  # fmt: skip
     """{(values): function(**settings)} for every combination of ``axes``, name = values to try, in their order.
 
     ``sweep(run, gauge=["trace", "operator"], seed=range(5))`` calls run(gauge="trace", seed=0) and nine more, each of

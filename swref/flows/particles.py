@@ -1,15 +1,20 @@
 """The velocity rule of gradient flows, and particles with an energy as a field for a time stepper."""
 
+from __future__ import annotations
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .._measures import unit_scale
 from .._session import one_thread_for, silent
 from .._validation import as_cloud, as_tolerance, as_weights
-from ..gauges import gauge_for
+from ..gauges import Gauge, gauge_for
 
 
 @silent
-def descent_velocity(g, gauge, weights=None, cutoff=1e-3):
+def descent_velocity(
+    g: ArrayLike, gauge: str | Gauge, weights: ArrayLike | None = None, cutoff: float = 1e-3
+) -> tuple[np.ndarray, float, int]:
     """(v, N*(g)^2, rank): the velocity rule of ``flow`` for forces g (n, d) of particles.
 
     v (n, d) = -P g with P the multiplier of the force whose singular values are raised to at least ``cutoff`` < 1 times

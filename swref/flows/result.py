@@ -1,8 +1,13 @@
 """What a flow returns."""
 
+from __future__ import annotations
+
+import os
 from dataclasses import dataclass, field
+from typing import Literal, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .._files import npz, store
 from .._pictures import svg
@@ -13,7 +18,9 @@ from .._validation import check_positive
 class Falling:
     """An ``energy`` (k,) that falls along a run, read between its steps: log-linear while positive, else linear."""
 
-    def energy_at(self, where, what="times"):
+    energy: np.ndarray
+
+    def energy_at(self, where: ArrayLike, what: str = "times") -> np.ndarray:
         """The energy where the increasing array ``what``, such as "length", takes the values ``where``; an array."""
         x, where = getattr(self, what), np.asarray(where, dtype=float)
         i = np.clip(np.searchsorted(x, where, side="right"), 1, max(len(x) - 1, 1)) % len(x)
@@ -22,9 +29,9 @@ class Falling:
         low, high = self.energy[i - 1], self.energy[i]
         positive = np.minimum(low, high) > 0
         logs = (np.log(np.where(positive, E, 1.0)) for E in (low, high))
-        return np.where(positive, np.exp(_between(*logs, share)), _between(low, high, share))
+        return np.where(positive, np.exp(_between(*logs, share=share)), _between(low, high, share))
 
-    def when(self, level, what="times"):
+    def when(self, level: float, what: str = "times") -> float:
         """The value of the array ``what``, such as "forces" or "length", where the energy first is ``level`` of E(0).
 
         A float. Raises ValueError when the run ends before, and for a level outside (0, 1].
@@ -72,14 +79,14 @@ class FlowResult(Falling, Report):
     positions: np.ndarray = field(repr=False)  # (s, n, d)
     final: np.ndarray = field(repr=False)  # (n, d), at times[-1]
     weights: np.ndarray = field(repr=False)  # (n,)
-    status: str  # "finished", "stationary", "max_steps", "stalled", "non-finite" or "interrupted"
+    status: Literal["finished", "stationary", "max_steps", "stalled", "non-finite", "interrupted"]
     gauge: str
     rejected: int  # steps tried in vain
     evaluations: int  # of the force, those after the last accepted step included
     next_step: float  # where a resumed run begins
 
     @property
-    def relative_residual(self):
+    def relative_residual(self) -> float:
         """|residual| / (E(0) - E(t)) at the last time; NaN when no energy was lost."""
         fall = self.energy[0] - self.energy[-1]
         return float(abs(self.residual[-1]) / fall) if fall > 0 else np.nan
@@ -102,7 +109,7 @@ class FlowResult(Falling, Report):
         line = " ".join(f"{8 + 204 * a:.1f},{112 - 104 * b:.1f}" for a, b in zip(x, y, strict=True))
         return svg("energy against time", f"<polyline points='{line}' fill='none'/>", height=120)
 
-    def save(self, path):
+    def save(self, path: str | os.PathLike) -> None:
         """Write everything to ``path``; ``FlowResult.load`` reads it back. Both add ".npz" to a name without it.
 
         A file of that name is replaced at the end, in one step: whoever stops the writing leaves the old one.
@@ -110,8 +117,8 @@ class FlowResult(Falling, Report):
         store(path, vars(self))
 
     @classmethod
-    def load(cls, path):
-        """The result that ``save`` wrote. Raises ValueError for a file of another kind."""
+    def load(cls, path: str | os.PathLike) -> Self:
+        """The result that ``save`` wrote to ``path``. Raises ValueError for a file of another kind."""
         with np.load(npz(path), allow_pickle=False) as file:
             missing = set(cls.__dataclass_fields__) - set(file.files)
             if missing:

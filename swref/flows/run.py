@@ -1,14 +1,18 @@
 """Gradient flows of an energy of particles in the geometry of a gauge, on the intrinsic clock.  [Sec. 5, Thm 5.1]"""
 
+from __future__ import annotations
+
 from contextlib import nullcontext
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .._errors import NotConverged
 from .._results import STATUS
 from .._session import silent
 from .._validation import EPS, as_array, as_tolerance, as_weights, check_count, check_positive
-from ..gauges import gauge_for
+from ..energies import Energy
+from ..gauges import Gauge, gauge_for
 from ..lmo import tangent_norm
 from . import stepper
 from .particles import NonFinite, Particles
@@ -35,9 +39,10 @@ AGREE = 1e-6  # relative: a resumed run must meet the energy and dissipation tha
 
 @silent
 def flow(
-    energy, x0, gauge, *, t_end, weights=None, tol=1e-3, n_snapshots=2, snapshot_times=None, cutoff=None,
-    max_steps=10_000, strict=True, progress=False, resume=None,
-):  # fmt: skip
+    energy: Energy, x0: ArrayLike | None, gauge: str | Gauge, *, t_end: float, weights: ArrayLike | None = None,
+    tol: float = 1e-3, n_snapshots: int = 2, snapshot_times: ArrayLike | None = None, cutoff: float | None = None,
+    max_steps: int = 10_000, strict: bool = True, progress: bool = False, resume: FlowResult | None = None,
+) -> FlowResult:  # fmt: skip
     """dx_i/dt = J(g)_i, the measure LMO of the force, so that dE/dt = -N*(g)^2, from x0 (n, d) to ``t_end``.  [Thm 5.1]
 
     ``energy``: any object with ``value(x, weights)``, a float, and ``force(x, weights)`` (n, d), the coordinate
@@ -160,7 +165,7 @@ class _Run:
                     self._step(left)
                 except NonFinite as error:
                     self.trouble, self.infinite = str(error), True
-                    self._reject(self.h, SHRINK)
+                    self._reject(left if self.h is None else self.h, SHRINK)
                 if report is not None:
                     report(self.t)
         except KeyboardInterrupt:
@@ -170,10 +175,10 @@ class _Run:
     def _step(self, left):
         """Try one step; accept it or shorten the next."""
         y, tol, particles = np.append(self.x, 0.0), self.tol, self.particles
-        self._look_ahead(y, left)
-        h = min(self.h, left, stepper.MOST_H_RHO / (self.rho * self.caution) if self.rho else left)
+        longest, rho = self._look_ahead(y, left)
+        h = min(longest, left, stepper.MOST_H_RHO / (rho * self.caution) if rho else left)
         h = left / 2 if h < left < 2 * h else h  # no crumb for the last step
-        new = stepper.step(particles.field, y, self.rate, h, stepper.stages_for(h * self.rho * self.caution))
+        new = stepper.step(particles.field, y, self.rate, h, stepper.stages_for(h * rho * self.caution))
         x, gained = new[:-1].reshape(self.x.shape), new[-1]
         energy, g = particles.value_and_force(x)
         rate, rank = particles.rate(g)
@@ -198,18 +203,18 @@ class _Run:
         end, v_end = x, rate[:-1].reshape(x.shape)
         self.x, self.energy, self.rate, self.rank = x, energy, rate, rank
         then, self.t = self.t, self.t_end if h == left else self.t + h
-        self.rho, self.age, self.trouble = max(self.rho, STIFFER * steepest), self.age + 1, ""
+        self.rho, self.age, self.trouble = max(rho, STIFFER * steepest), self.age + 1, ""
         self.integral, self.length = self.integral + gained, self.length + moved
         self.largest = max(self.largest, abs(energy))
         longer = h * min(GROWTH, SAFETY / np.sqrt(max(error, EASY)))
-        self.h = max(longer, self.h) if h < self.h else longer
+        self.h = max(longer, longest) if h < longest else longer
         self._note(h)
         while self.marks and self.marks[0] <= self.t:
             mark = self.marks.pop(0)
             self._snapshot(mark, _hermite(start, h * v, end, h * v_end, (mark - then) / h) if mark < self.t else x)
 
     def _look_ahead(self, y, left):
-        """The spectral radius at y, when it is unknown or old, and the first step size."""
+        """(longest step, spectral radius at y): the latter anew when it is unknown or old."""
         if self.rho is None or self.age >= REFRESH:
             spread = np.abs(self.x - self.x.mean(0)).max() or np.abs(self.x).max()
             size = spread * np.sqrt(self.x.size) or left * np.linalg.norm(self.rate[:-1])
@@ -229,6 +234,7 @@ class _Run:
             self.age = 0
         if self.h is None:
             self.h = min(left, np.sqrt(self.tol) / self.rho) if self.rho else left
+        return self.h, self.rho
 
     def _reject(self, h, factor):
         self.rejected += 1

@@ -3,12 +3,15 @@
 K is the largest set of PSD matrices with support function gamma: K = {Q PSD : gamma_polar(Q) <= 1}.  [Prop. A.2]
 """
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import cache
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .._errors import GaugeError
 from .._session import steady
@@ -24,7 +27,7 @@ class Smoothed(NamedTuple):
 
     value: float
     Q: np.ndarray  # the maximizer, (d, d), in K
-    gram: Callable  # (k, d, d) -> (k, k): second derivative of gamma_mu along pairs of directions
+    gram: Callable[[np.ndarray], np.ndarray]  # (k, d, d) -> (k, k): second derivative along pairs of directions
 
 
 class SmoothedPhi(NamedTuple):
@@ -51,28 +54,28 @@ class Gauge(ABC):
     ``dimension`` is None, or the only d the gauge accepts. ``convex`` is False for root-norm gauges only.
     """
 
-    dimension = None
-    convex = True
+    dimension: int | None = None
+    convex: bool = True
 
     def __init_subclass__(cls, **options):
         super().__init_subclass__(**options)
         door.guard(cls)
 
     @abstractmethod
-    def value(self, S):
+    def value(self, S: np.ndarray) -> float:
         """gamma(S), a float, for S (d, d) positive semidefinite."""
 
     @abstractmethod
-    def support(self, S):
+    def support(self, S: np.ndarray) -> np.ndarray:
         """A maximizer Q (d, d) of <Q, S> over K: positive semidefinite, with <Q, S> = gamma(S)."""
 
     @steady
-    def polar(self, Q):
+    def polar(self, Q: np.ndarray) -> float:
         """sup {<Q, S> : S PSD, gamma(S) <= 1}, a float; at most 1 exactly on K. From ``support``, to 1e-9 relative."""
         return dual.polar(self, as_psd("Q", Q, self.dimension))
 
     @steady
-    def project(self, A):
+    def project(self, A: np.ndarray) -> np.ndarray:
         """The Euclidean projection of a symmetric (d, d) matrix A on K.
 
         From ``support``, to a duality gap of 1e-9 |A_+| max_{Q in K} |Q|; in K to 1e-9.
@@ -80,7 +83,7 @@ class Gauge(ABC):
         return dual.project(self, as_symmetric("A", A, self.dimension))
 
     @steady
-    def measure_multiplier(self, C):
+    def measure_multiplier(self, C: np.ndarray) -> np.ndarray:
         """P (d, d) symmetric such that v = -P g solves the measure LMO for forces of second moment C.  [Prop. 2.6]
 
         Scale: P(tC) = P(C) for t > 0. Zero on the null space of C unless the closed form says otherwise.
@@ -91,18 +94,18 @@ class Gauge(ABC):
         return symmetrize(self._multiply(np.eye(len(lam)), np.sqrt(lam[keep, None]) * U[:, keep].T))
 
     @classmethod
-    def example(cls, d):
+    def example(cls, d: int) -> Self:
         """An instance that accepts dimension d, for the test battery and ``check_gauge`` by name."""
         return cls()
 
     # -- algebra ------------------------------------------------------------------------------------------------
-    def __add__(self, other):
+    def __add__(self, other: Gauge) -> Gauge:
         """(gamma_1 + gamma_2)(S); K is the Minkowski sum."""
         from .compose import Sum
 
         return Sum(self, other) if isinstance(other, Gauge) else NotImplemented
 
-    def __mul__(self, factor):
+    def __mul__(self, factor: float) -> Gauge:
         """factor * gamma: distances grow by sqrt(factor), velocities shrink by 1/factor."""
         from .compose import Multiple
 
@@ -110,7 +113,7 @@ class Gauge(ABC):
 
     __rmul__ = __mul__
 
-    def congruence(self, A):
+    def congruence(self, A: ArrayLike) -> Gauge:
         """S -> gamma(A^T S A) with A (d, m) of rank d; K becomes {A Q A^T}."""
         from .compose import Congruence
 
@@ -135,14 +138,14 @@ class Gauge(ABC):
         """gamma(R^T R)^(1/2) for a factor R (k, d) of order one."""
         return np.sqrt(self.value(symmetrize(R.T @ R)))
 
-    def _smoothed(self, S, mu):  # noqa: B027 - a hook, not abstract: None is an answer
+    def _smoothed(self, S, mu) -> Smoothed | None:  # noqa: B027 - a hook, not abstract: None is an answer
         """``Smoothed`` at S, or None when only ``value`` and ``support`` are known."""
 
 
 _pairs = cache(np.triu_indices)
 
 
-def principal_axes(X):
+def principal_axes(X) -> tuple[np.ndarray, np.ndarray]:
     """(W, s): right singular vectors (d, r) and singular values (r,) of X (n, d), those above max(n, d) eps s[0]."""
     R = np.linalg.qr(X, mode="r") if len(X) > X.shape[1] else X
     _, s, Wt = np.linalg.svd(R, full_matrices=False)
@@ -157,24 +160,24 @@ class SpectralGauge(Gauge):
     """
 
     @abstractmethod
-    def phi(self, lam):
+    def phi(self, lam: np.ndarray) -> float:
         """phi(lam), a float, for eigenvalues lam (d,) >= 0 in descending order."""
 
     @abstractmethod
-    def dphi(self, lam):
+    def dphi(self, lam: np.ndarray) -> np.ndarray:
         """A subgradient q (d,) >= 0 of phi at lam: <q, lam> = phi(lam) and <q, x> <= phi(x) for all x >= 0."""
 
-    def value(self, S):
+    def value(self, S: np.ndarray) -> float:
         scale, lam, _ = psd_eigh("S", S)
         return float(scale * self.phi(lam)) if scale else 0.0
 
-    def support(self, S):
+    def support(self, S: np.ndarray) -> np.ndarray:
         scale, lam, U = psd_eigh("S", S)
         if scale == 0:  # every Q in K is a maximizer: take the one of the identity
             lam = np.ones_like(lam)
         return (U * np.asarray(self.dphi(lam), dtype=float)) @ U.T
 
-    def multiplier_values(self, s):
+    def multiplier_values(self, s: np.ndarray) -> np.ndarray:
         """Eigenvalues p (d,) of P for forces with singular values s (d,) >= 0, descending, s[0] = 1.
 
         Minimises sum_i s_i^2 / q_i over the diagonal part of K; p = 1/q. Entries where s = 0 are ignored: null
@@ -196,10 +199,10 @@ class SpectralGauge(Gauge):
         # small directions, that would show: Gram-Schmidt removes it. Up to a ratio of 100 it is rounding anyway.
         if s[-1] < 0.01 * s[0]:
             T = np.linalg.qr(R @ (W / s), mode="r")
-            u = np.linalg.solve(T.T, u.T).T * np.sign(np.diag(T))
+            u = np.linalg.solve(np.transpose(T), u.T).T * np.sign(np.diag(T))
         return (u * (p * s)) @ W.T
 
-    def _smoothed_phi(self, lam, mu):
+    def _smoothed_phi(self, lam, mu) -> SmoothedPhi | None:
         """``SmoothedPhi`` at eigenvalues lam (d,) descending, or None."""
 
     def _smoothed(self, S, mu):
@@ -224,10 +227,10 @@ class _Diagonal(Gauge):
     def __init__(self, spectral):
         self.spectral = spectral
 
-    def value(self, S):
+    def value(self, S: np.ndarray) -> float:
         return float(self.spectral.phi(np.sort(np.diag(S))[::-1]))
 
-    def support(self, S):
+    def support(self, S: np.ndarray) -> np.ndarray:
         lam = np.diag(S)
         order = np.argsort(-lam, kind="stable")
         q = np.empty_like(lam)

@@ -1,8 +1,14 @@
 """Block gauges: one gauge per group of columns, summed (a scale each) or maximised (one common clock).  [App. B]"""
 
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .._validation import as_array, as_psd
 from .base import Gauge, Smoothed
@@ -11,9 +17,12 @@ from .registry import get_gauge, register_gauge
 
 
 class _Blocks(Gauge):
-    def __init__(self, blocks, scales=None, gauge="operator", **params):
+    def __init__(
+        self, blocks: Sequence[int] | Sequence[ArrayLike], scales: ArrayLike | None = None,
+        gauge: str | Gauge | list | tuple = "operator", **params: Any,
+    ):  # fmt: skip
         self.blocks = _parse_blocks(blocks)
-        self.dimension = sum(map(len, self.blocks))
+        self.dimension: int = sum(map(len, self.blocks))
         inner = gauge if isinstance(gauge, (list, tuple)) else [gauge] * len(self.blocks)
         if len(inner) != len(self.blocks):
             raise ValueError(f"gauge: expected one or {len(self.blocks)} inner gauges, got {len(inner)}")
@@ -33,7 +42,7 @@ class _Blocks(Gauge):
         return f"{type(self).__name__}(blocks={blocks}{scales}, gauge={inner})"
 
     @classmethod
-    def example(cls, d):
+    def example(cls, d: int) -> Self:
         return cls([d] if d == 1 else [d // 2, d - d // 2], scales=[1.0] if d == 1 else [1.0, 0.5])
 
     def _parts(self, S):
@@ -50,7 +59,7 @@ class _Blocks(Gauge):
             Q[b[:, None], b] = M
         return Q
 
-    def measure_multiplier(self, C):
+    def measure_multiplier(self, C: np.ndarray) -> np.ndarray:
         parts = self._parts(as_psd("C", C, self.dimension))
         multipliers = [g.measure_multiplier(P) for g, P in zip(self.inner, parts, strict=True)]
         traces = np.array([np.vdot(M, P) for M, P in zip(multipliers, parts, strict=True)])
@@ -69,6 +78,10 @@ class _Blocks(Gauge):
         for b, field, rate in zip(self.blocks, fields, self._rates(self.scales * norms), strict=True):
             v[:, b] = rate * field
         return v
+
+    @abstractmethod
+    def _rates(self, norms) -> np.ndarray:
+        """The factors (b,) of the blocks' own descent directions, whose norms these are."""
 
     def _smoothed_parts(self, S, mu):
         """Each block's ``Smoothed`` divided by its squared scale, with Q embedded; None if an inner gauge has none."""
@@ -97,10 +110,10 @@ class BlockSum(_Blocks):
     J_b = -eta_b^2 |G_b|_* times the polar factor of G_b), and its parameters ``params`` if it is a name.
     """
 
-    def value(self, S):
+    def value(self, S: np.ndarray) -> float:
         return float(self._values(S).sum())
 
-    def support(self, S):
+    def support(self, S: np.ndarray) -> np.ndarray:
         parts = self._parts(as_psd("S", S, self.dimension))
         return self._assemble([g.support(P) / e**2 for g, P, e in zip(self.inner, parts, self.scales, strict=True)])
 
@@ -119,10 +132,10 @@ class BlockMax(_Blocks):
     J_b = -eta_b (sum_a eta_a |G_a|_*) times the polar factor of G_b.
     """
 
-    def value(self, S):
+    def value(self, S: np.ndarray) -> float:
         return float(self._values(S).max())
 
-    def support(self, S):
+    def support(self, S: np.ndarray) -> np.ndarray:
         S = as_psd("S", S, self.dimension)
         active = int(np.argmax(self._values(S)))
         zeros = [np.zeros((len(b), len(b))) for b in self.blocks]
@@ -146,7 +159,7 @@ def _parse_blocks(blocks):
         if all(w.ndim == 0 for w in whole):
             if min(whole) < 1:
                 raise ValueError
-            return [np.arange(a, b) for a, b in pairwise(np.cumsum([0, *whole]))]
+            return [np.arange(a, b) for a, b in pairwise(np.append(0, np.cumsum(whole)))]
         whole = [np.atleast_1d(w) for w in whole]
         flat = np.concatenate(whole)
     except (TypeError, ValueError):

@@ -11,7 +11,7 @@ from .registry import gauge_class, get_gauge
 
 
 @steady
-def check_gauge(gauge, d=3, seed=0):
+def check_gauge(gauge: str | Gauge, d: int = 3, seed: int = 0) -> None:
     """Try the axioms of Sec. 2 on random, rank-one, ordered and adversarial PSD (d, d) matrices; None if all hold.
 
     ``gauge`` is an instance, or a registered name, which stands for ``gauge_class(name).example(d)``. A gauge with a

@@ -1,6 +1,9 @@
 """New gauges from old: sums, maxima, positive multiples, congruences."""
 
+from __future__ import annotations
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .._validation import as_array, as_psd, check_positive, symmetrize, written
 from .base import Gauge, Smoothed
@@ -8,12 +11,12 @@ from .newton import curvature_gram, soft_max
 
 
 class _Combination(Gauge):
-    def __init__(self, *parts):
+    def __init__(self, *parts: Gauge):
         if not parts or not all(isinstance(g, Gauge) for g in parts):
             raise ValueError(f"gauges: expected one or more swref.Gauge instances, got {parts!r}")
         if not all(g.convex for g in parts):
             raise ValueError(f"gauges: all must be convex, got {parts!r}")
-        dimensions = {g.dimension for g in parts} - {None}
+        dimensions = {g.dimension for g in parts if g.dimension is not None}
         if len(dimensions) > 1:
             raise ValueError(f"gauges: dimensions disagree, got {sorted(dimensions)}")
         self.parts = parts
@@ -33,11 +36,11 @@ class Sum(_Combination):
     Raises ValueError unless all ``parts`` are convex gauges that accept a common dimension.
     """
 
-    def value(self, S):
+    def value(self, S: np.ndarray) -> float:
         return sum(g.value(S) for g in self.parts)
 
-    def support(self, S):
-        return sum(g.support(S) for g in self.parts)
+    def support(self, S: np.ndarray) -> np.ndarray:
+        return np.sum([g.support(S) for g in self.parts], 0)
 
     def _smoothed(self, S, mu):
         return smoothed_sum(self._smoothed_parts(S, mu))
@@ -46,10 +49,10 @@ class Sum(_Combination):
 class Max(_Combination):
     """max(gamma_1, ..., gamma_k)(S). K is the hull of the union. ``parts``, errors: as for ``Sum``."""
 
-    def value(self, S):
+    def value(self, S: np.ndarray) -> float:
         return max(g.value(S) for g in self.parts)
 
-    def support(self, S):
+    def support(self, S: np.ndarray) -> np.ndarray:
         return max(self.parts, key=lambda g: g.value(S)).support(S)
 
     def _smoothed(self, S, mu):
@@ -62,7 +65,7 @@ class Multiple(Gauge):
     Raises ValueError for a factor that is no positive finite number.
     """
 
-    def __init__(self, gauge, factor):
+    def __init__(self, gauge: Gauge, factor: float):
         self.gauge, self.factor = gauge, check_positive("factor", factor)
         self.dimension, self.convex = gauge.dimension, gauge.convex
 
@@ -70,19 +73,19 @@ class Multiple(Gauge):
         short = f"{self.factor:g}"
         return f"{short if float(short) == self.factor else self.factor} * {self.gauge!r}"
 
-    def value(self, S):
+    def value(self, S: np.ndarray) -> float:
         return self.factor * self.gauge.value(S)
 
-    def support(self, S):
+    def support(self, S: np.ndarray) -> np.ndarray:
         return self.factor * self.gauge.support(S)
 
-    def polar(self, Q):
+    def polar(self, Q: np.ndarray) -> float:
         return self.gauge.polar(Q) / self.factor
 
-    def project(self, A):
+    def project(self, A: np.ndarray) -> np.ndarray:
         return self.factor * self.gauge.project(as_array("A", A, 2) / self.factor)
 
-    def measure_multiplier(self, C):
+    def measure_multiplier(self, C: np.ndarray) -> np.ndarray:
         return self.gauge.measure_multiplier(C) / self.factor
 
     def _multiply(self, g, R):
@@ -104,7 +107,7 @@ class Congruence(Gauge):
     Raises ValueError for a gauge that is not convex or does not accept (m, m) moments, and for an A of smaller rank.
     """
 
-    def __init__(self, gauge, A):
+    def __init__(self, gauge: Gauge, A: ArrayLike):
         if not gauge.convex:
             raise ValueError(f"gauge: must be convex, got {gauge!r}")
         self.A = as_array("A", A, 2)
@@ -119,10 +122,10 @@ class Congruence(Gauge):
     def __repr__(self):
         return f"{self.gauge!r}.congruence({written(self.A)})"
 
-    def value(self, S):
+    def value(self, S: np.ndarray) -> float:
         return self.gauge.value(self._seen(S))
 
-    def support(self, S):
+    def support(self, S: np.ndarray) -> np.ndarray:
         return symmetrize(self.A @ self.gauge.support(self._seen(S)) @ self.A.T)
 
     def _seen(self, S):
@@ -135,7 +138,7 @@ class Congruence(Gauge):
         return Smoothed(part.value, self.A @ part.Q @ self.A.T, lambda T: part.gram(self.A.T @ T @ self.A))
 
 
-def maximum(*gauges):
+def maximum(*gauges: Gauge) -> Max:
     """max(gamma_1, ..., gamma_k)(S), a ``Max`` of ``gauges``."""
     return Max(*gauges)
 
@@ -144,7 +147,8 @@ def smoothed_sum(parts):
     """The ``Smoothed`` of a sum of gauges from those of its parts; None for None."""
     if parts is None:
         return None
-    return Smoothed(sum(p.value for p in parts), sum(p.Q for p in parts), lambda T: sum(p.gram(T) for p in parts))
+    value, Q = sum(p.value for p in parts), np.sum([p.Q for p in parts], 0)
+    return Smoothed(value, Q, lambda T: np.sum([p.gram(T) for p in parts], 0))
 
 
 def smoothed_max(parts, mu):
@@ -157,6 +161,6 @@ def smoothed_max(parts, mu):
         flat = T.reshape(len(T), -1)
         slopes = np.array([flat @ p.Q.ravel() for p in parts]).T
         across = curvature_gram(slopes, curvature, np.ones(len(parts)))
-        return across + sum(t * p.gram(T) for t, p in zip(theta, parts, strict=True))
+        return across + np.sum([t * p.gram(T) for t, p in zip(theta, parts, strict=True)], 0)
 
-    return Smoothed(value, sum(t * p.Q for t, p in zip(theta, parts, strict=True)), gram)
+    return Smoothed(value, np.sum([t * p.Q for t, p in zip(theta, parts, strict=True)], 0), gram)

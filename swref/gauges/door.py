@@ -24,7 +24,7 @@ def guard(cls):
         if method is None or hasattr(method, "behind_the_door"):
             continue
         guarded = silent(method) if built_in else _door(name, method, kind)
-        guarded.behind_the_door = method
+        vars(guarded)["behind_the_door"] = method
         setattr(cls, name, guarded)
 
 
@@ -102,7 +102,7 @@ def fault(gauge, what, **matrices):
     return GaugeError(f"{gauge!r}: {what}{shown(matrices)}")
 
 
-def attained(gauge, S, value=None):
+def attained(gauge, S, value=None) -> tuple[np.ndarray, float]:
     """(support(S), value(S)); GaugeError unless the support is positive semidefinite and attains the value.
 
     Every loop that refines a hull of supports asks here: a support that attains its value ends the loop, and one that
@@ -121,7 +121,7 @@ def attained(gauge, S, value=None):
     return Q, value
 
 
-def check_feasible(gauge, atoms, S, value):
+def check_feasible(gauge, atoms, S, value) -> None:
     """GaugeError if one of the atoms (k, d, d), supports met earlier, has <Q, S> > value(S)."""
     pairings = np.tensordot(atoms, S)
     k = int(np.argmax(pairings))

@@ -31,7 +31,7 @@ class _Search:
 
     def __init__(self, gauge, target, looseness, start):
         self.gauge, self.target, self.looseness, self.S = gauge, target, looseness, start
-        self.gap, self.best, self.candidate = 1.0, np.inf, None
+        self.gap, self.best, self.candidate = 1.0, np.inf, start
         self.halved, self.waited, self.asked = np.inf, 0, 0
         self.most = PATIENCE + LONGEST * len(start) * (len(start) + 1) // 2
 
@@ -72,7 +72,7 @@ class _Search:
         return self.candidate
 
 
-def descent_factor(gauge, R):
+def descent_factor(gauge, R) -> np.ndarray:
     """A = B^{-1} R (d, r) with B minimising tr(R^T B^{-1} R) over K, for R (d, r) of rank r.  [Thm 2.5]
 
     v = -A z solves the measure LMO of the forces g = R z, z white. With V = A A^T, the velocity covariance,
@@ -186,7 +186,7 @@ def _range(atoms):
     return U[:, w > RANK * w[-1]]
 
 
-def polar(gauge, Q):
+def polar(gauge, Q) -> float:
     """max <Q, S>/gamma(S), where log <Q, S> - gamma(S) is largest."""
     scale = np.abs(Q).max()
     if scale == 0:
@@ -206,7 +206,7 @@ def polar(gauge, Q):
     return float(scale * (np.vdot(Q, S) / gauge.value(S)))
 
 
-def project(gauge, A):
+def project(gauge, A) -> np.ndarray:
     """argmin |P - A|^2/2 over K: P = (A - S)_+ where -|(A - S)_+|^2/2 - gamma(S), over S PSD, is largest.
 
     A is divided by the size of A_+ and K by its size in that direction, so that p = P/size minimises

@@ -1,9 +1,13 @@
 """Ky Fan gauges (the subspace robust distances) and linear gauges (a fixed Mahalanobis metric)."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from numbers import Real
+from typing import Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.linalg import eigh
 from scipy.optimize import brentq
 
@@ -33,26 +37,26 @@ class KyFan(SpectralGauge):
         if self.k > d:
             raise ValueError(f"k: expected k <= d, got k = {self.k} in dimension d = {d}")
 
-    def phi(self, lam):
+    def phi(self, lam: np.ndarray) -> float:
         self._check(len(lam))
         return float(lam[: self.k].sum())
 
-    def dphi(self, lam):
+    def dphi(self, lam: np.ndarray) -> np.ndarray:
         self._check(len(lam))
         return (np.arange(len(lam)) < self.k).astype(float)
 
-    def polar(self, Q):
+    def polar(self, Q: np.ndarray) -> float:
         """max(lambda_max(Q), tr(Q)/k)."""
         scale, lam, _ = psd_eigh("Q", Q)
         self._check(len(lam))
         return float(scale * max(lam[0], lam.sum() / self.k))
 
-    def project(self, A):
+    def project(self, A: np.ndarray) -> np.ndarray:
         lam, U = np.linalg.eigh(as_symmetric("A", A))
         self._check(len(lam))
         return (U * _project_capped(lam, self.k, 1.0)) @ U.T
 
-    def multiplier_values(self, s):
+    def multiplier_values(self, s: np.ndarray) -> np.ndarray:
         """1/q with q_i = min(1, s_i/theta): the j largest saturate, the rest share k - j in proportion to s."""
         self._check(len(s))
         p = np.ones(len(s))
@@ -94,7 +98,7 @@ class Linear(Gauge):
     K = {0 <= Q <= Q0}. Raises ValueError unless Q0 is symmetric positive definite.
     """
 
-    def __init__(self, Q0):
+    def __init__(self, Q0: ArrayLike):
         self.Q0 = as_psd("Q0", Q0)
         self.Q0.setflags(write=False)
         self.dimension = len(self.Q0)
@@ -106,21 +110,21 @@ class Linear(Gauge):
         return f"Linear(Q0={written(self.Q0)})"
 
     @classmethod
-    def example(cls, d):
+    def example(cls, d: int) -> Self:
         return cls(np.diag(1.0 + np.arange(d)) + 0.5)
 
-    def value(self, S):
+    def value(self, S: np.ndarray) -> float:
         return float(np.vdot(self.Q0, as_psd("S", S, self.dimension)))
 
-    def support(self, S):
+    def support(self, S: np.ndarray) -> np.ndarray:
         as_psd("S", S, self.dimension)
         return self.Q0.copy()
 
-    def polar(self, Q):
+    def polar(self, Q: np.ndarray) -> float:
         """lambda_max(Q0^{-1/2} Q Q0^{-1/2})."""
         return float(max(eigh(as_psd("Q", Q, self.dimension), self.Q0, eigvals_only=True)[-1], 0))
 
-    def measure_multiplier(self, C):
+    def measure_multiplier(self, C: np.ndarray) -> np.ndarray:
         """Q0^{-1}, on the null space of C too."""
         as_psd("C", C, self.dimension)
         return np.linalg.inv(self.Q0)

@@ -1,12 +1,13 @@
 """Newton's method for a smooth convex function plus a log barrier, for the engine's master problem and ``dual``."""
 
 import numpy as np
-from scipy.linalg.lapack import dpotrf, dpotrs
+from scipy.linalg import get_lapack_funcs
 
+dpotrf, dpotrs = get_lapack_funcs(("potrf", "potrs"))
 RIDGES = 20  # the ridge grows tenfold from 1e-15 of the diagonal; beyond 1e5 of it rounding is not what is wrong
 
 
-def barrier_newton(f, x, mu, *, positive=None, simplex=False, decrement=1e-2, max_iter=50):
+def barrier_newton(f, x, mu, *, positive=None, simplex=False, decrement=1e-2, max_iter=50) -> tuple:
     """argmin f(x) - mu sum_i log x_i over x > 0, or over the open simplex sum_i x_i = 1.
 
     ``f(x)`` returns (value, derivatives); ``derivatives()`` returns (gradient (k,), Hessian (k, k)); the value is
@@ -83,25 +84,25 @@ def _solve(factor, right):
     return dpotrs(factor, right, lower=1)[0]
 
 
-def soft_max(u, mu):
+def soft_max(u, mu) -> tuple[float, np.ndarray, np.ndarray]:
     """max_theta <theta, u> + mu sum_i log theta_i over the simplex: (value, theta, curvature), for u (n,).
 
     At the maximum theta_i = mu / (t - u_i) for the one t > max u that makes them sum to one. theta is the gradient,
     within n mu of attaining max u. The second derivative is ``curvature_gram`` along the axis of ones.
     """
     gap, ones = u.max() - u, np.ones(len(u))
-    shift = mu
+    shift, theta = mu, mu / (mu + gap)
     for _ in range(100):  # Newton on the concave 1/sum(theta) = 1, from the left: increases monotonically
-        theta = mu / (shift + gap)
         total = theta @ ones
         if total - 1 <= 1e-14 * len(u):
             break
         shift += (total - 1) * total * mu / (theta @ theta)
-    theta /= total
+        theta = mu / (shift + gap)
+    theta /= theta @ ones
     return theta @ u + mu * (np.log(theta) @ ones), theta, theta * theta / mu
 
 
-def curvature_gram(G, w, axis):
+def curvature_gram(G, w, axis) -> np.ndarray:
     """G (W - W a a^T W / (a^T W a)) G^T for G (k, n), W = diag(w), a = axis (n,): every Hessian of the package.
 
     Written as a product X X^T, so that it stays positive semidefinite when w spans many orders of magnitude.

@@ -3,17 +3,20 @@
 import difflib
 import importlib
 import warnings
+from collections.abc import Callable
 from functools import cache
 from importlib.metadata import entry_points
+from typing import Any, TypeVar
 
 from .._validation import check_dimension
 from .base import Gauge
 
 ENTRY_POINT_GROUP = "swref.gauges"
-_registered = {}
+_registered: dict[str, type[Gauge]] = {}
+SomeGauge = TypeVar("SomeGauge", bound=Gauge)
 
 
-def register_gauge(name):
+def register_gauge(name: str) -> Callable[[type[SomeGauge]], type[SomeGauge]]:
     """Class decorator: make the gauge available as ``get_gauge(name, **parameters)``.
 
     A class may carry several names. Registering a name again from the same module and class name (a re-run notebook
@@ -23,11 +26,11 @@ def register_gauge(name):
     if not isinstance(name, str) or not name:
         raise ValueError(f"name: expected a nonempty string, got {name!r}")
 
-    def decorate(cls):
+    def decorate(cls: type[SomeGauge]) -> type[SomeGauge]:
         if not (isinstance(cls, type) and issubclass(cls, Gauge)):
             raise ValueError(f"register_gauge({name!r}): expected a subclass of swref.Gauge, got {cls!r}")
         known = _registered.get(name)
-        if known is None and not cls.__module__.startswith(__package__):  # `import swref` asks no other package
+        if known is None and not cls.__module__.startswith(f"{__package__}."):  # `import swref` asks no other package
             known = _entry_points().get(name)
         if known is not None and _address(known) != _address(cls):
             raise ValueError(f"name: {name!r} is already registered, by {_origin(known)}")
@@ -37,7 +40,7 @@ def register_gauge(name):
     return decorate
 
 
-def list_gauges():
+def list_gauges() -> list[str]:
     """The names that ``get_gauge`` accepts, sorted: built in, registered, and from installed packages.
 
     Packages installed since the last call are found. Importing none of them, it cannot tell whether they work.
@@ -45,7 +48,7 @@ def list_gauges():
     return sorted({*_registered, *_entry_points_anew()})
 
 
-def get_gauge(gauge, /, **params):
+def get_gauge(gauge: str | Gauge, /, **params: Any) -> Gauge:
     """The gauge with this name and these parameters, ``params``; a Gauge instance passes through.
 
     A name registered in ``__main__``, a script or a notebook, is unknown to the worker processes of a pool; an instance
@@ -64,14 +67,14 @@ def get_gauge(gauge, /, **params):
         raise ValueError(f"gauge: cannot make {gauge!r} from {params}: {error}") from error
 
 
-def gauge_for(gauge, d):
+def gauge_for(gauge: str | Gauge, d: int) -> Gauge:
     """``get_gauge(gauge)`` for moments of order d: the door for the argument ``gauge`` of every public function."""
     gauge = get_gauge(gauge)
     check_dimension(gauge, d)
     return gauge
 
 
-def gauge_class(name):
+def gauge_class(name: str) -> type[Gauge]:
     """The class registered under ``name``, importing the package that provides it if need be."""
     if name not in _registered:
         provider = _entry_points().get(name) or _entry_points_anew().get(name)

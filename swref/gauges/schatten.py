@@ -1,6 +1,7 @@
 """Schatten gauges: trace (W2), operator (Muon), everything between, and the root-norm range below p = 1."""
 
 from dataclasses import dataclass
+from typing import NoReturn
 
 import numpy as np
 from scipy.optimize import brentq
@@ -42,14 +43,14 @@ class Schatten(SpectralGauge):
         object.__setattr__(self, "p", p)
 
     @property
-    def conjugate(self):
+    def conjugate(self) -> float:
         """p' with 1/p + 1/p' = 1."""
         return np.inf if self.p == 1 else 1.0 if np.isinf(self.p) else self.p / (self.p - 1)
 
-    def phi(self, lam):
+    def phi(self, lam: np.ndarray) -> float:
         return float(_power_norm(lam, self.p))
 
-    def dphi(self, lam):
+    def dphi(self, lam: np.ndarray) -> np.ndarray:
         if self.p == 1:
             return np.ones(len(lam))
         if np.isinf(self.p):
@@ -57,17 +58,17 @@ class Schatten(SpectralGauge):
         x = lam / lam[0]
         return x ** (self.p - 1) / (x**self.p).sum() ** (1 - 1 / self.p)
 
-    def polar(self, Q):
+    def polar(self, Q: np.ndarray) -> float:
         """|Q|_{S_p'}."""
         scale, lam, _ = psd_eigh("Q", Q)
         return float(scale * _power_norm(lam, self.conjugate))
 
-    def project(self, A):
+    def project(self, A: np.ndarray) -> np.ndarray:
         A = as_symmetric("A", A)
         lam, U = np.linalg.eigh(A)
         return (U * _project_ball(np.maximum(lam, 0), self.conjugate)) @ U.T
 
-    def multiplier_values(self, s):
+    def multiplier_values(self, s: np.ndarray) -> np.ndarray:
         """(|s|_q / s)^(2-q): P = |C^{1/2}|_{S_q}^{2-q} C^{(q-2)/2} on the range of C, and the identity at p = 1."""
         q = _dual_exponent(self.p)
         return (_power_norm(s, q) / np.where(s > 0, s, 1)) ** (2 - q)
@@ -81,7 +82,7 @@ class Schatten(SpectralGauge):
         S = S + mu * np.eye(len(S))  # as in _smoothed_phi, but the Frobenius norm needs no eigenvalues
         norm = np.linalg.norm(S)
         Q, curvature = S / norm, np.full(S.size, 1 / norm)
-        return Smoothed(norm, Q, lambda T: curvature_gram(T.reshape(len(T), -1), curvature, Q.ravel()))
+        return Smoothed(float(norm), Q, lambda T: curvature_gram(T.reshape(len(T), -1), curvature, Q.ravel()))
 
     def _smoothed_phi(self, lam, mu):
         d = len(lam)
@@ -143,7 +144,7 @@ class RootSchatten(Gauge):
             raise ValueError(f"p: expected 1/2 <= p < 1, got {p} ('schatten' covers p >= 1)")
         object.__setattr__(self, "p", p)
 
-    def value(self, S):
+    def value(self, S: np.ndarray) -> float:
         """(sum_i lambda_i^p)^(1/p) of S; eigenvalues up to 10 d eps lambda_1, rounding amplified by p, are zero."""
         scale, lam, _ = psd_eigh("S", S)
         return float(scale * _power_norm(np.where(lam > 10 * len(lam) * EPS * lam[0], lam, 0), self.p))
@@ -151,19 +152,19 @@ class RootSchatten(Gauge):
     def _norm(self, R):
         return _power_norm(np.linalg.svd(R, compute_uv=False), 2 * self.p)
 
-    def support(self, S):
+    def support(self, S: np.ndarray) -> NoReturn:
         raise GaugeError(
             f"{self!r} is not convex, so it is no maximum of linear functions of S: the max-min theorem, and with it "
             "every lower bound, fails below p = 1. Its LMO, its norms and the cost of a given plan remain available"
         )
 
-    def polar(self, Q):
+    def polar(self, Q: np.ndarray) -> NoReturn:
         return self.support(Q)
 
-    def project(self, A):
+    def project(self, A: np.ndarray) -> NoReturn:
         return self.support(A)
 
-    def measure_multiplier(self, C):
+    def measure_multiplier(self, C: np.ndarray) -> np.ndarray:
         """P = |C^{1/2}|_{S_q}^{2-q} C^{(q-2)/2} on the range of C, q = 2p/(2p-1) >= 2.
 
         At p = 1/2 (q = inf) P is the projector on the top eigenspace divided by its dimension; eigenvalues within

@@ -1,10 +1,27 @@
 """Energies of mean and covariance."""
 
+from __future__ import annotations
+
+from typing import Protocol
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .._validation import EPS, as_array, as_psd, as_symmetric, psd_eigh
 
 RANGE_TOLERANCE = 1e-8  # relative: B_rho is the cross-covariance of something with covariance C_rho
+
+
+class GaussianEnergy(Protocol):
+    """A function F of mean m (d,) and covariance S (d, d), in two methods."""
+
+    def value(self, m: np.ndarray, S: np.ndarray) -> float:
+        """F, a float."""
+        ...
+
+    def gradient(self, m: np.ndarray, S: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """dF/dm (d,) and dF/dS (d, d), the latter as if the entries of S were independent."""
+        ...
 
 
 class GaussianKL:
@@ -13,20 +30,20 @@ class GaussianKL:
     ``target_mean`` c (d,), ``target_cov`` C (d, d) positive definite. Infinite for singular S.
     """
 
-    def __init__(self, target_mean, target_cov):
+    def __init__(self, target_mean: ArrayLike, target_cov: ArrayLike):
         self.mean = as_array("target_mean", target_mean, 1)
         cov = as_psd("target_cov", target_cov, len(self.mean))
         self.precision = inverse("target_cov", cov)
         self.root = np.linalg.cholesky(self.precision)  # L L^T = C^-1
 
-    def value(self, m, S):
+    def value(self, m: np.ndarray, S: np.ndarray) -> float:
         relative = np.linalg.eigvalsh(self.root.T @ S @ self.root) - 1
         if relative[0] <= -1:
             return np.inf
         shift = self.root.T @ (m - self.mean)
         return float((relative - np.log1p(relative)).sum() + shift @ shift) / 2
 
-    def gradient(self, m, S):
+    def gradient(self, m: np.ndarray, S: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         scale, lam, U = psd_eigh("S", S)
         inverse = (U / (lam * scale)) @ U.T if lam[-1] > 0 else np.full_like(S, np.inf)
         return self.precision @ (m - self.mean), (self.precision - inverse) / 2
@@ -39,23 +56,23 @@ class LinearNetwork:
     <(M - M*) C, M - M*> / 2 with M* C = B. ValueError when there is no such M*: then B is no cross-covariance of C.
     """
 
-    def __init__(self, C_rho, B_rho):
+    def __init__(self, C_rho: ArrayLike, B_rho: ArrayLike):
         self.B = as_array("B_rho", B_rho, 2)
         self.C = as_psd("C_rho", C_rho, self.B.shape[1])
         self.best = self.B @ np.linalg.pinv(self.C, hermitian=True)
         if np.abs(self.best @ self.C - self.B).max() > RANGE_TOLERANCE * np.abs(self.B).max():
             raise ValueError("B_rho: its rows must be in the range of C_rho, or the energy has no minimum")
 
-    def predictor(self, m, S):
+    def predictor(self, m: np.ndarray, S: np.ndarray) -> np.ndarray:
         """M (k, l), the second moment of u and v."""
         k = len(self.B)
         return S[:k, k:] + np.outer(m[:k], m[k:])
 
-    def value(self, m, S):
+    def value(self, m: np.ndarray, S: np.ndarray) -> float:
         error = self.predictor(m, S) - self.best
         return float(((error @ self.C) * error).sum()) / 2
 
-    def gradient(self, m, S):
+    def gradient(self, m: np.ndarray, S: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         E = (self.predictor(m, S) - self.best) @ self.C
         H = np.block([[np.zeros((len(E), len(E))), E], [E.T, np.zeros((E.shape[1], E.shape[1]))]])
         return H @ m, H / 2
@@ -64,15 +81,15 @@ class LinearNetwork:
 class Quadratic:
     """E[(x - c).A (x - c)] / 2, a quadratic potential: A (d, d) symmetric, ``center`` c (d,), None: the origin."""
 
-    def __init__(self, A, center=None):
+    def __init__(self, A: ArrayLike, center: ArrayLike | None = None):
         self.A = as_symmetric("A", A)
         self.center = np.zeros(len(self.A)) if center is None else as_array("center", center, 1, (len(self.A),))
 
-    def value(self, m, S):
+    def value(self, m: np.ndarray, S: np.ndarray) -> float:
         shift = m - self.center
         return float((self.A * S).sum() + shift @ self.A @ shift) / 2
 
-    def gradient(self, m, S):
+    def gradient(self, m: np.ndarray, S: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return self.A @ (m - self.center), self.A / 2
 
 

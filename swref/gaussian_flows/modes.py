@@ -1,15 +1,18 @@
 """The modal equations of a linear network as an initial value problem with events.  [Prop. 5.3]"""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.integrate import solve_ivp
 from scipy.special import boxcox, inv_boxcox
 
 from .._results import Report
 from .._session import steady
 from .._validation import as_array, as_tolerance, check_positive
-from ..gauges import Schatten, get_gauge
+from ..gauges import Gauge, Schatten, get_gauge
 
 POINTS = 101  # times of a result when none are asked for
 
@@ -135,7 +138,10 @@ class ModalFlowResult(Report):
 
 
 @steady
-def modal_flow(beta, r0, s0, gauge, *, t_end, times=None, tol=1e-12):
+def modal_flow(
+    beta: ArrayLike, r0: ArrayLike, s0: ArrayLike, gauge: str | Gauge, *,
+    t_end: float, times: ArrayLike | None = None, tol: float = 1e-12,
+) -> ModalFlowResult:  # fmt: skip
     """The modes (r_j, s_j) of a linear network with C = I, B = diag(beta), from a balanced diagonal start.  [Prop. 5.3]
 
     The covariance of (u_j, v_j) is [[s_j, r_j], [r_j, s_j]], with eigenvalues a_j = s_j + r_j and b_j = s_j - r_j. For
@@ -153,9 +159,7 @@ def modal_flow(beta, r0, s0, gauge, *, t_end, times=None, tol=1e-12):
     r = beta, while others still move. Afterwards that variance stays zero, that mode stays at beta. The first is a
     choice: where the equations allow a zero variance to leave zero, it does not.
     """
-    gauge, t_end, tol = get_gauge(gauge), check_positive("t_end", t_end), as_tolerance("tol", tol)
-    if not isinstance(gauge, Schatten):
-        raise ValueError(f"gauge: the modal equations are those of Schatten gauges, got {gauge!r}")
+    gauge, t_end, tol = _schatten(gauge), check_positive("t_end", t_end), as_tolerance("tol", tol)
     beta = as_array("beta", beta, 1)
     r0, s0 = as_array("r0", r0, 1, beta.shape), as_array("s0", s0, 1, beta.shape)
     if (s0 < np.abs(r0)).any():
@@ -182,13 +186,20 @@ def modal_flow(beta, r0, s0, gauge, *, t_end, times=None, tol=1e-12):
     )
 
 
-def modal_invariant(r, s, gauge):
+def modal_invariant(r: ArrayLike, s: ArrayLike, gauge: str | Gauge) -> np.ndarray:
     """a^eta + b^eta, eta = (p - 1)/(2p - 1), or ab = s^2 - r^2 at p = 1, a = s + r, b = s - r.  [Prop. F.4]
 
     Constant along ``modal_flow`` for each mode until its rank loss. For p > 1 its power 1/eta, halved, is the largest
     |r| that the mode can reach before. r, s: arrays of one shape, s >= |r|; ``gauge`` Schatten.
     """
-    p = get_gauge(gauge).p
+    p = _schatten(gauge).p
     a, b = (np.maximum(np.asarray(s, float) + sign * np.asarray(r, float), 0) for sign in (1, -1))
     eta = exponents(p)[1]
     return a * b if p == 1 else a**eta + b**eta
+
+
+def _schatten(gauge):
+    gauge = get_gauge(gauge)
+    if not isinstance(gauge, Schatten):
+        raise ValueError(f"gauge: the modal equations are those of Schatten gauges, got {gauge!r}")
+    return gauge

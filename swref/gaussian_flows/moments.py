@@ -1,16 +1,21 @@
 """The flow of an energy of mean and covariance, as the flow of particles that have them.  [Cor. F.1, Prop. H.9]"""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.interpolate import CubicHermiteSpline
 
 from .._results import Report
 from .._session import steady
 from .._validation import EPS, as_array, as_psd, check_positive, psd_eigh
 from ..flows import FlowResult, flow
+from ..gauges import Gauge
 from ..lmo import dual_norm
-from .energies import GaussianKL, LinearNetwork, inverse
+from .energies import GaussianEnergy, GaussianKL, LinearNetwork, inverse
 from .modes import POINTS
 
 CUTOFF = 1e-4  # of the forces of arriving directions: below it the errors at p = inf are those of the steps
@@ -32,7 +37,7 @@ class GaussianFlowResult(Report):
     run: FlowResult = field(repr=False)
 
     @property
-    def status(self):
+    def status(self) -> str:
         """How the run ended, as in ``FlowResult``."""
         return self.run.status
 
@@ -70,8 +75,10 @@ def _moments(x):
 
 @steady
 def gaussian_flow(
-    energy, m0, S0, gauge, *, t_end, times=None, tol=1e-6, cutoff=None, max_steps=100_000, strict=True, progress=False
-):
+    energy: GaussianEnergy, m0: ArrayLike, S0: ArrayLike, gauge: str | Gauge, *, t_end: float,
+    times: ArrayLike | None = None, tol: float = 1e-6, cutoff: float | None = None, max_steps: int = 100_000,
+    strict: bool = True, progress: bool = False,
+) -> GaussianFlowResult:  # fmt: skip
     """dm/dt = -P b, dS/dt = -(P H S + S H P): the flow of an energy F(m, S) from N(m0, S0) to ``t_end``.  [Cor. F.1]
 
     H = 2 dF/dS, b = dF/dm, and P the multiplier of the measure LMO for the moment H S H + b b^T of the force, as in
@@ -94,15 +101,15 @@ def gaussian_flow(
     keep = lam > len(lam) * EPS * lam[0]
     factor = (U * np.sqrt(lam))[:, keep] * np.sqrt(scale)
     rows = np.sqrt(factor.shape[1] + 1) * np.vstack([factor.T, m0])
-    energy = _Rows(energy)
+    lifted = _Rows(energy)
     times = np.linspace(0, check_positive("t_end", t_end), POINTS) if times is None else times
     cutoff = max(tol, CUTOFF) if cutoff is None else cutoff
     options = {"tol": tol, "cutoff": cutoff, "max_steps": max_steps, "strict": strict, "progress": progress}
-    run = flow(energy, rows, gauge, t_end=t_end, snapshot_times=times, **options)
+    run = flow(lifted, rows, gauge, t_end=t_end, snapshot_times=times, **options)
 
     moments = [_moments(x) for x in run.positions]
-    values = np.array([energy.value(x, run.weights) for x in run.positions])
-    slopes = np.array([dual_norm(energy.force(x, run.weights), gauge) for x in run.positions])
+    values = np.array([lifted.value(x, run.weights) for x in run.positions])
+    slopes = np.array([dual_norm(lifted.force(x, run.weights), gauge) for x in run.positions])
     dissipated = run.energy[0] - run.energy - run.residual
     integral = np.zeros(len(values))
     if len(run.times) > 1:  # not stationary from the start
@@ -119,7 +126,10 @@ def gaussian_flow(
     )
 
 
-def kl_flow(m0, S0, target_mean, target_cov, gauge, *, t_end, **options):
+def kl_flow(
+    m0: ArrayLike, S0: ArrayLike, target_mean: ArrayLike, target_cov: ArrayLike, gauge: str | Gauge, *,
+    t_end: float, **options: Any,
+) -> GaussianFlowResult:  # fmt: skip
     """The flow of KL(. | N(target_mean, target_cov)) from N(m0, S0); at p = 1 the Ornstein-Uhlenbeck flow.  [Prop. H.9]
 
     m0, target_mean (d,); S0, target_cov (d, d), positive definite. Returns a ``GaussianFlowResult``; ``gauge``,
@@ -131,7 +141,9 @@ def kl_flow(m0, S0, target_mean, target_cov, gauge, *, t_end, **options):
     return gaussian_flow(energy, m0, S0, gauge, t_end=t_end, **options)
 
 
-def linear_network_flow(S0, C_rho, B_rho, gauge, *, t_end, **options):
+def linear_network_flow(
+    S0: ArrayLike, C_rho: ArrayLike, B_rho: ArrayLike, gauge: str | Gauge, *, t_end: float, **options: Any
+) -> GaussianFlowResult:
     """The flow of ``LinearNetwork(C_rho, B_rho)`` from N(0, S0), which stays centred.  [Prop. F.2]
 
     S0 (k + l, k + l), C_rho (l, l), B_rho (k, l); singular S0 and C_rho included. Returns a ``GaussianFlowResult``;

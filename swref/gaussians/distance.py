@@ -4,16 +4,19 @@ A covariance enters as a factor F (d, r), S = F F^T with r its rank: squaring ba
 distance between covariances that nearly coincide, and zero eigenvalues need no care.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .._measures import unit_scale
 from .._results import Result, finish, scaled_back, squared_back
 from .._rounding import moment_upper, radius
 from .._session import silent, steady
 from .._validation import EPS, as_array, as_clouds, as_fraction, as_psd, as_tolerance, as_weights, check_count
-from ..gauges import gauge_for
+from ..gauges import Gauge, gauge_for
 from ..maxmin import call_limit, solve
 from .bounds import cloud_factor, coupling_steps, covariance_factor, metric_lower
 
@@ -27,16 +30,18 @@ class GaussianResult(Result):
     """
 
     cross_covariance: np.ndarray = field(repr=False)
-    _means: tuple = field(repr=False)
-    _joint: tuple = field(repr=False)  # X, Y (d, r): the pair is (m0 + X z, m1 + Y z) with z standard normal
+    _means: tuple[np.ndarray, np.ndarray] = field(repr=False)
+    _joint: tuple[np.ndarray, np.ndarray] = field(
+        repr=False
+    )  # X, Y (d, r): the pair is (m0 + X z, m1 + Y z), z ~ N(0, I)
 
-    def sample(self, n, rng=None):
+    def sample(self, n: int, rng: int | np.random.Generator | None = None) -> tuple[np.ndarray, ...]:
         """n pairs from the optimal coupling: x (n, d), y (n, d). ``rng``: a seed or a numpy Generator."""
         z = np.random.default_rng(rng).standard_normal((check_count("n", n), self._joint[0].shape[1]))
         return tuple(mean + z @ factor.T for mean, factor in zip(self._means, self._joint, strict=True))
 
     @silent
-    def conditional(self):
+    def conditional(self) -> tuple[np.ndarray, np.ndarray]:
         """(T, N), both (d, d): given x, y is Gaussian with mean m1 + T (x - m0) and covariance N.
 
         N = 0 exactly when the coupling is a map. Where the standard deviation of x is at most sqrt(d eps) of the
@@ -49,7 +54,7 @@ class GaussianResult(Result):
         return T, rest @ rest.T * scale * scale
 
     @silent
-    def interpolate(self, t):
+    def interpolate(self, t: float) -> tuple[np.ndarray, np.ndarray]:
         """(mean (d,), covariance (d, d)) of (1 - t) x + t y, 0 <= t <= 1: the geodesic stays Gaussian.  [Cor. 4.4]"""
         t = as_fraction("t", t)
         (m0, m1), (X, Y) = self._means, self._joint
@@ -58,7 +63,10 @@ class GaussianResult(Result):
 
 
 @steady
-def gaussian_transport(m0, S0, m1, S1, gauge, *, tol=1e-8, max_iter=None, strict=True):
+def gaussian_transport(
+    m0: ArrayLike, S0: ArrayLike, m1: ArrayLike, S1: ArrayLike, gauge: str | Gauge, *,
+    tol: float = 1e-8, max_iter: int | None = None, strict: bool = True,
+) -> GaussianResult:  # fmt: skip
     """W_gamma^2 = min_K gamma(D D^T + S0 + S1 - K - K^T) over [[S0, K], [K^T, S1]] >= 0, D = m1 - m0.  [Prop. 3.4]
 
     m0, m1 (d,): means; S0, S1 (d, d): covariances, singular ones and zero included. ``gauge``: a name or a
@@ -91,7 +99,10 @@ def gaussian_transport(m0, S0, m1, S1, gauge, *, tol=1e-8, max_iter=None, strict
 
 
 @steady
-def moment_lower_bound(x, y, gauge, a=None, b=None, *, tol=1e-8):
+def moment_lower_bound(
+    x: ArrayLike, y: ArrayLike, gauge: str | Gauge, a: ArrayLike | None = None, b: ArrayLike | None = None, *,
+    tol: float = 1e-8,
+) -> float:  # fmt: skip
     """The W_gamma^2 of the Gaussians with the means and covariances of two clouds; a float.  [Prop. 3.4]
 
     At most W_gamma(mu, nu)^2 for all measures with these moments, Gaussian or not, because the moment of a plan
@@ -148,7 +159,7 @@ class _Pair:
     equal: bool  # the covariances are equal, whatever their factors are
 
     def over(self, scale):
-        return _Pair(*(part / scale for part in (self.shift, self.F0, self.delta0, self.F1, self.delta1)), self.equal)
+        return _Pair(*(z / scale for z in (self.shift, self.F0, self.delta0, self.F1, self.delta1)), equal=self.equal)
 
 
 def _power_of_two(*arrays):
@@ -201,4 +212,4 @@ def _mixed_correlation(solution):
     weights, handles = solution.weights[used], [solution.handles[k] for k in used]
     C = sum(weight * handle[0] for weight, handle in zip(weights, handles, strict=True))
     parts = [np.sqrt(w) * part for w, (one, free) in zip(weights, handles, strict=True) for part in (one - C, free)]
-    return C, np.linalg.qr(np.column_stack(parts).T, mode="r").T
+    return C, np.transpose(np.linalg.qr(np.column_stack(parts).T, mode="r"))

@@ -7,7 +7,7 @@ The bounds hold in real arithmetic, on the assumptions of ``_rounding``, for den
 from math import fsum
 
 import numpy as np
-from scipy.optimize import minimize_scalar, nnls
+from scipy.optimize import fminbound, nnls
 
 from .._rounding import gauge_error, gauge_upper, metric_size, moment_upper, rounding
 from .._validation import EPS
@@ -176,7 +176,7 @@ class Problem:
             def loss(size, worst=worst):
                 return grid.dt * worst(size).sum() - size * value
 
-            size = minimize_scalar(loss, bounds=SIZES, method="bounded", options={"xatol": SIZE_ACCURACY}).x
+            size = fminbound(loss, *SIZES, xtol=SIZE_ACCURACY)
             if -loss(size) <= best[0]:  # the bound is concave in (size, share): it only falls from here
                 break
             shift = grid.dt * np.append(0.0, np.cumsum(worst(size)))
@@ -224,7 +224,7 @@ class Problem:
     def _outflow(self, m, across):
         """Fluxes through the faces of each cell, their differences or (``across`` = _sum) sums, per unit of time."""
         grid = self.grid
-        return sum(across(grid.fluxes(m, axis), axis=1 + axis) / grid.h[axis] for axis in range(self.d))
+        return np.sum([across(grid.fluxes(m, axis), axis=1 + axis) / grid.h[axis] for axis in range(self.d)], 0)
 
     def _exact_cost(self, nodes, m):
         """An upper bound of W^2 from fluxes m: tau, which bounds the error of the nodes, is added to all densities.
@@ -283,7 +283,7 @@ def _quadratic_upper(Q, b, slope):
 
     x, y = np.abs(b)
     value = quadratic(x, y, -2 * q12 * b[0] * b[1]) + 16 * EPS * quadratic(x, y, 2 * np.abs(q12) * x * y)
-    error = quadratic(*slope, 2 * np.abs(q12) * slope[0] * slope[1])
+    error = quadratic(*slope, cross=2 * np.abs(q12) * slope[0] * slope[1])
     with np.errstate(divide="ignore", invalid="ignore"):
         H = (np.sqrt(np.maximum(value, 0)) + np.sqrt(error)) ** 2 / (4 * determinant) * (1 + 8 * EPS)
     return np.where(determinant > 0, H, np.inf)

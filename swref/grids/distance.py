@@ -6,17 +6,20 @@ rule at p = inf, does no harm. ADMM splits the linear part (one space-time solve
 on K per interval) from the PSD cone (one 3 x 3 projection per cell).
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
 from math import fsum
 from types import SimpleNamespace
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .._measures import unit_scale
 from .._results import Result, finish, reporter, scaled_back, squared_back
 from .._session import steady
 from .._validation import EPS, as_array, as_fraction, as_tolerance, check_count, tolerance_of
-from ..gauges import gauge_for
+from ..gauges import Gauge, gauge_for
 from .bounds import Problem, entries_of, matrices_of
 from .spacetime import SpaceTime
 
@@ -67,9 +70,10 @@ class DynamicResult(Result):
 
 @steady
 def dynamic_transport(
-    rho0, rho1, gauge, *, spacing=None, n_time=16, floor=1e-3, constant_metric=False,
-    tol=5e-3, max_iter=3000, strict=True, progress=False,
-):  # fmt: skip
+    rho0: ArrayLike, rho1: ArrayLike, gauge: str | Gauge, *, spacing: ArrayLike | None = None, n_time: int = 16,
+    floor: float = 1e-3, constant_metric: bool = False, tol: float = 5e-3, max_iter: int = 3000, strict: bool = True,
+    progress: bool = False,
+) -> DynamicResult:  # fmt: skip
     """W_gamma^2 = min int_0^1 gamma(int m m^T / rho dx) dt over d rho/dt + div m = 0, on a grid, certified.  [Sec. 4]
 
     rho0, rho1: densities at the cell centres, (nx,) or (nx, ny), nonnegative, of equal mass up to rounding (relative
@@ -109,7 +113,7 @@ def dynamic_transport(
     heights = fsum(a.ravel())
     a, b = ((1 - floor) * (f / fsum(f.ravel())) + floor / f.size for f in (a, b))
     densities, equal = (f.reshape(grid.shape) / grid.cell for f in (a, b)), np.array_equal(rho0, rho1)
-    problem = Problem(grid, *densities, gauge, d, constant_metric, equal)
+    problem = Problem(grid, *densities, gauge=gauge, d=d, constant_metric=constant_metric, equal=equal)
     scale = side * np.sqrt(size0) * np.sqrt(heights) * np.prod(np.sqrt(h))  # side * mass^(1/2), without overflow
     root = np.sqrt(problem.strength)
 

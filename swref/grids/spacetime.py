@@ -31,17 +31,17 @@ class SpaceTime:
         self.stability = 1.01 * np.sqrt(2 / symbol.min())
         self.midpoints = (np.arange(n_time) + 0.5) / n_time
 
-    def A(self, phi):
+    def A(self, phi) -> np.ndarray:
         """d phi/dt on the intervals."""
         return np.diff(phi, axis=0) / self.dt
 
-    def At(self, rho):
+    def At(self, rho) -> np.ndarray:
         f = np.zeros(self.nodes)
         f[1:] = rho
         f[:-1] -= rho
         return f / self.dt
 
-    def B(self, phi):
+    def B(self, phi) -> np.ndarray:
         """The gradient of phi on the intervals, by central differences; (2, n_time, nx, ny)."""
         middle = 0.5 * (phi[1:] + phi[:-1])
         b = np.zeros((2, *middle.shape))
@@ -54,7 +54,7 @@ class SpaceTime:
                 out /= step
         return b
 
-    def Bt(self, m):
+    def Bt(self, m) -> np.ndarray:
         out = np.zeros(self.intervals)
         for axis in (0, 1):
             out -= np.diff(self.fluxes(m, axis), axis=1 + axis) / self.h[axis]
@@ -63,7 +63,7 @@ class SpaceTime:
         f[:-1] += 0.5 * out
         return f
 
-    def fluxes(self, m, axis):
+    def fluxes(self, m, axis) -> np.ndarray:
         """Fluxes through all faces across an axis: one more than cells along it, zero on the boundary."""
         shape = list(self.intervals)
         shape[1 + axis] += 1
@@ -73,7 +73,7 @@ class SpaceTime:
         inner *= 0.5
         return F
 
-    def ends(self, rho0, rho1):
+    def ends(self, rho0, rho1) -> np.ndarray:
         """The right-hand side of the continuity equation."""
         g = np.zeros(self.nodes)
         g[0], g[-1] = -rho0 / self.dt, rho1 / self.dt
@@ -91,15 +91,15 @@ class SpaceTime:
         g = fft.idct(g, type=1, axis=0, overwrite_x=True)
         return fft.idctn(g, type=2, axes=(1, 2), norm="ortho", overwrite_x=True)
 
-    def residual(self, rho, m, g):
+    def residual(self, rho, m, g) -> np.ndarray:
         return g - self.At(rho) - self.Bt(m)
 
-    def project(self, rho, m, g):
+    def project(self, rho, m, g) -> tuple[np.ndarray, np.ndarray]:
         """The nearest solution of the continuity equation, in the Euclidean metric: exact, but not positive."""
         psi = self.solve(self.residual(rho, m, g), 1.0, 1.0)
         return rho + self.A(psi), m + self.B(psi)
 
-    def weighted_project(self, rho, m, g, *, background=1e-3, steps=25, tol=1e-8):
+    def weighted_project(self, rho, m, g, *, background=1e-3, steps=25, tol=1e-8) -> tuple[np.ndarray, np.ndarray]:
         """A near solution in the metric with weight 1/rho, which moves little mass where there is little.
 
         Conjugate gradients, preconditioned by ``solve`` between diagonal scalings, then the exact ``project`` of what
@@ -125,7 +125,7 @@ class SpaceTime:
             r -= step * image
         return self.project(rho + W * self.A(psi), m + W * self.B(psi), g)
 
-    def positive_pair(self, rho0, rho1):
+    def positive_pair(self, rho0, rho1) -> tuple[np.ndarray, np.ndarray]:
         """A solution with rho > 0: straight interpolation, mixed with the uniform density between the ends."""
         t = self.midpoints[:, None, None]
         share = 3.8 * t * (1 - t)

@@ -121,10 +121,10 @@ def lower_bound(Q, g, p, x, q, y):
     known = ~np.isnan(g)
     g = _lowered(np.where(known, g, 0), norm, e * t**2)
     c = x @ Q @ y.T
-    f = _transformed(c[:, known], *sides, known, g, Q, e)
+    f = _transformed(c[:, known], *sides, kept=known, g=g, Q=Q, e=e)
     if not known.all():
         f = _lowered(f, sides[0][1], e * sides[0][2] ** 2)
-        g[~known] = _transformed(c.T, *sides[::-1], np.full(len(x), True), f, Q, e)[~known]
+        g[~known] = _transformed(c.T, *sides[::-1], kept=np.full(len(x), True), g=f, Q=Q, e=e)[~known]
     terms = np.concatenate([p * f, q * g])
     bound = math.fsum(terms) - 4 * EPS * math.fsum(np.abs(terms)) - len(terms) * TINY
     return max(bound, 0.0), f, g

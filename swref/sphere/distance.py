@@ -4,18 +4,21 @@ The cone over the sphere is R^d, with mass as squared radius, and mass may start
 is the least transport cost between measures of R^d that project on the given ones, and the engine applies.
 """
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import scipy.sparse as sp
+from numpy.typing import ArrayLike
 
 from .._pictures import SIZE, plan_svg
 from .._results import Result, finish, reporter, scaled_back
 from .._rounding import metric_size
 from .._session import steady
 from .._validation import EPS, as_array, as_fraction, as_tolerance
-from ..gauges import gauge_for
+from ..gauges import Gauge, gauge_for
 from ..maxmin import call_limit, solve
 from .bounds import INNER, Plan, lower_bound, mixture, upper_bound
 from .projection import project
@@ -37,13 +40,15 @@ class SphericalResult(Result):
     rounding.
     """
 
-    semi_couplings: tuple = field(repr=False)
+    semi_couplings: tuple[sp.csr_array, sp.csr_array] = field(repr=False)
     s: sp.csr_array = field(repr=False)
-    potentials: tuple = field(repr=False)
-    _measures: tuple = field(repr=False)  # (nu0, directions0, nu1, directions1)
-    _rest: tuple = field(repr=False)  # mass destroyed (k0,), created (k1,)
+    potentials: tuple[np.ndarray, np.ndarray] = field(repr=False)
+    _measures: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray] = field(
+        repr=False
+    )  # masses and directions of both
+    _rest: tuple[np.ndarray, np.ndarray] = field(repr=False)  # mass destroyed (k0,), created (k1,)
 
-    def lift(self):
+    def lift(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(z0 (k, d), z1 (k, d), weights (k,)): a plan in R^d whose ends project on the two measures.
 
         sum_k weights_k (z1 - z0)(z1 - z0)^T = ``moment``. Weights sum to one and |z0|^2 + |z1|^2 = total mass of both.
@@ -61,7 +66,7 @@ class SphericalResult(Result):
         r0, r1 = (size * np.sqrt(mass / unit / weights) for mass in (left, right))
         return r0[:, None] * z0, r1[:, None] * z1, weights / weights.sum()
 
-    def geodesic(self, t):
+    def geodesic(self, t: float) -> tuple[np.ndarray, np.ndarray]:
         """(directions (k, d), masses (k,)) at time t in [0, 1]: the projection of (1 - t) z0 + t z1, see ``lift``.
 
         A geodesic of constant speed. Atoms in one direction are not merged.
@@ -85,9 +90,9 @@ class SphericalResult(Result):
 
 @steady
 def spherical_transport(
-    nu0, nu1, gauge, *, directions0, directions1,
-    tol=1e-6, max_iter=None, strict=True, progress=False,
-):  # fmt: skip
+    nu0: ArrayLike, nu1: ArrayLike, gauge: str | Gauge, *, directions0: ArrayLike, directions1: ArrayLike,
+    tol: float = 1e-6, max_iter: int | None = None, strict: bool = True, progress: bool = False,
+) -> SphericalResult:  # fmt: skip
     """UW_gamma(nu0, nu1)^2 = min gamma(int (z1 - z0)(z1 - z0)^T) over lifts to R^d of two measures on the sphere.
 
     UW is the dynamic unbalanced distance: the least int_0^1 gamma(int (b w + tau)(b w + tau)^T dnu_t) dt over
@@ -172,24 +177,24 @@ def _certified(oracle, gauge, tol, max_iter, report):
     """
     d, size = oracle.dimension, gauge.value(np.diag(oracle.extent))
     unit, history = 6 * INNER * d * d * EPS, np.zeros((0, 2))
-    slack = unit * size
-    for _ in range(2):
+    slack, finer = unit * size, False
+    while True:
         left = max_iter - len(history)
         # A tenth of the tolerance is kept for dropping negligible plans from the mixture.
         solution = solve(oracle, gauge, tol=0.9 * tol, max_iter=left, slack=slack, report=report)
         history = np.concatenate([history, solution.history])
         plan = _few(solution, 0.05 * tol, oracle)
         upper, moment = upper_bound(plan, gauge, *oracle.measures)
-        lower, *potentials = lower_bound(solution.metric, solution.lower_handle[1], *oracle.measures)
+        lower, f, g = lower_bound(solution.metric, solution.lower_handle[1], *oracle.measures)
         lower *= (1 - 2 * EPS) / metric_size(gauge, solution.metric)
         met = upper - lower <= tol * upper
-        if met or solution.status != "converged" or len(history) == max_iter:
+        if met or finer or solution.status != "converged" or len(history) == max_iter:
             break
-        slack = unit * math.sqrt(size * upper)
+        slack, finer = unit * math.sqrt(size * upper), True
     rounding = solution.status == "converged" or (solution.status == "stalled" and upper - lower <= unit * size)
     status = "converged" if met else "rounding" if rounding else solution.status
     found = replace(solution, lower=lower, upper=upper, status=status, history=history)
-    return found, plan, moment, tuple(potentials)
+    return found, plan, moment, (f, g)
 
 
 def _few(solution, budget, oracle):

@@ -1,13 +1,16 @@
 """The projection of a measure of R^d on the sphere, mass by squared radius, and of its velocities.  [App. I]"""
 
+from __future__ import annotations
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .._session import silent
 from .._validation import as_array
 
 
 @silent
-def project(x, weights=None):
+def project(x: ArrayLike, weights: ArrayLike | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Pi_2 of sum_i w_i delta_{x_i}: (directions x / |x| (n, d), masses w |x|^2 (n,)).  [Prop. I.1]
 
     x (n, d); weights (n,), nonnegative (None: 1/n each). A point at the origin has mass 0, in the direction e_1.
@@ -20,7 +23,7 @@ def project(x, weights=None):
     return directions, (np.sqrt(weights) * radius) ** 2
 
 
-def split(x, v):
+def split(x: ArrayLike, v: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """(b (n,), tau (n, d)) of velocities v (n, d) = b x + |x| tau, tau orthogonal to x, at x (n, d).  [Prop. I.2]
 
     If v(r w) = r v(w), then b and tau depend on the direction w only, and the projection of the flow solves
@@ -34,7 +37,9 @@ def split(x, v):
     return b, u - b[:, None] * directions
 
 
-def continuity_residual(times, positions, velocities, weights=None):
+def continuity_residual(
+    times: ArrayLike, positions: ArrayLike, velocities: ArrayLike, weights: ArrayLike | None = None
+) -> np.ndarray:
     """d/dt int psi dnu_t - int (2 b psi + tau . grad psi) dnu_t along particles, (k - 2, J).  [Prop. I.2]
 
     times (k,), increasing; positions, velocities (k, n, d) at those times; weights (n,) (None: 1/n). The J functions
