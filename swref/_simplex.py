@@ -4,10 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._masses import FINEST
+from ._masses import Masses
 from ._validation import EPS
 
-LIMB = 2.0 ** -(FINEST // 2)
 PRICING = 4 * EPS  # of the largest cost: reduced costs below minus this enter the basis; rounding is about EPS
 RESIDUAL = 64 * EPS  # of that, once costs are replaced by reduced costs
 FINE = 1e-9  # of the total cost: a coarser pricing tolerance is refined
@@ -24,6 +23,34 @@ class BasicPlan(NamedTuple):
     violation: float
 
 
+class Basis:
+    """A spanning tree of the transport problem with masses A (2, n), B (2, m) in limbs, and its plan.
+
+    It starts as the monotone plan for points that come in the orders s (n,) and t (m,).
+    """
+
+    def __init__(self, A, B, s, t):
+        from ._kernels import staircase
+        from ._tree_kernels import tree_of
+
+        rows, columns, cells = staircase(A[:, s], B[:, t])
+        self.n, self.root = len(s), int(s[0])
+        self.total = Masses.as_floats(A).sum()
+        self.tree = tree_of(s[rows], t[columns], cells, self.n)
+
+    def cells(self):
+        """(rows, columns, masses) of the cells that are not empty."""
+        masses = Masses.as_floats((self.tree["high"], self.tree["low"])) / self.total
+        masses[self.root] = 0.0
+        (child,) = np.nonzero(masses)
+        parent = self.tree["parent"][child]
+        return np.minimum(child, parent), np.maximum(child, parent) - self.n, masses[child]
+
+    def potentials(self):
+        """(f (n,), g (m,))"""
+        return np.split(self.tree["potential"].copy(), [self.n])
+
+
 class NetworkSimplex:
     """A sequence of transport problems: similar costs C (n, m) >= 0, the same weights A (2, n), B (2, m) in limbs.
 
@@ -34,16 +61,7 @@ class NetworkSimplex:
     """
 
     def __init__(self, A, B, s, t):
-        from ._kernels import staircase, tree_of
-
-        rows, columns, cells = staircase(A[:, s], B[:, t])
-        self.limbs, self.n = (A, B), len(s)
-        self.tree = tree_of(s[rows], t[columns], cells, len(s))
-
-    @staticmethod
-    def as_floats(masses, limbs):
-        """Masses (2, k) in limbs as parts of the total of the weights ``limbs``."""
-        return (masses[0] + LIMB * masses[1]) / float(limbs[0][0].sum() + LIMB * limbs[0][1].sum())
+        self.basis = Basis(A, B, s, t)
 
     def solve(self, C):
         """The ``BasicPlan`` for C, to a violation of PRICING max C, or less where that would show in the cost.
@@ -51,13 +69,13 @@ class NetworkSimplex:
         The last digits come by iterative refinement: the potentials are subtracted from the costs, exactly, and the
         same simplex goes on with what is left.
         """
-        n, violation = self.n, self._price(C, self.tolerance(C))
-        rows, columns, masses = self._cells()
-        f, g = np.split(self.tree.potential.copy(), [n])
+        violation = self._price(C, self.tolerance(C))
+        rows, columns, masses = self.basis.cells()
+        f, g = self.basis.potentials()
         if violation > FINE * (masses @ C[rows, columns]):
-            violation, change = self.refine(C, f, g, violation)
-            rows, columns, masses = self._cells()
-            f, g = f + change[:n], g + change[n:]
+            violation, more_f, more_g = self.refine(C, f, g, violation)
+            rows, columns, masses = self.basis.cells()
+            f, g = f + more_f, g + more_g
         return BasicPlan(rows, columns, masses, f, g, violation)
 
     @staticmethod
@@ -65,18 +83,13 @@ class NetworkSimplex:
         return PRICING * float(C.max())
 
     def refine(self, C, f, g, violation):
-        """(violation, changes (n + m,) of f and g): one round of refinement from potentials f (n,), g (m,)."""
+        """(violation, changes of f (n,), of g (m,)): one round of refinement from these potentials."""
         from ._certificate_kernels import reduced_costs
 
-        return self._price(reduced_costs(C, f, g), RESIDUAL * violation), self.tree.potential.copy()
+        return self._price(reduced_costs(C, f, g), RESIDUAL * violation), *self.basis.potentials()
 
     def _price(self, C, tolerance):
         from ._kernels import network_simplex
 
-        network_simplex(C, self.tree, tolerance)
+        network_simplex(C, self.basis.tree, self.basis.root, tolerance)
         return tolerance
-
-    def _cells(self):
-        (child,) = np.nonzero(self.tree.flow.any(0))
-        parent, masses = self.tree.parent[child], self.as_floats(self.tree.flow[:, child], self.limbs)
-        return np.minimum(child, parent), np.maximum(child, parent) - self.n, masses

@@ -155,9 +155,9 @@ class CloudOracle:
         rows, columns, masses = staircase(self.limbs[0][:, s], self.limbs[1][:, t])
         f, g = np.empty(len(s)), np.empty(len(t))
         f[s], g[t] = path_potentials(X[0][s], Y[0][t], rows, columns)
-        used = masses.any(0)
-        masses = NetworkSimplex.as_floats(masses[:, used], self.limbs)
-        return BasicPlan(s[rows[used]], t[columns[used]], masses, f, g, 0.0)
+        masses = Masses.as_floats(masses)
+        used = masses > 0
+        return BasicPlan(s[rows[used]], t[columns[used]], masses[used] / masses.sum(), f, g, 0.0)
 
     def coupling(self, solution, budget):
         """The exact coupling (rows, columns, masses) nearest to the mixture, without plans of weight ``budget``."""
@@ -180,7 +180,7 @@ class CloudOracle:
         bound = LowerBound(gauge, self.x, self.y, self.masses, metric_factor(Q), f, g, weighted_median(self.x, self.a))
         if bound.value < enough:
             C = bound.costs()
-            bound.improve(self.simplex.refine(C, f, g, self.simplex.tolerance(C))[1][len(f) :])
+            bound.improve(self.simplex.refine(C, f, g, self.simplex.tolerance(C))[2])
         return bound.value, Q, sum(bound.f), sum(bound.g)
 
 
