@@ -3,7 +3,7 @@
 import numpy as np
 
 from ._njit import njit
-from ._tree_kernels import BITS, blocks_of, cut_blocks, full, pivot, potential_at, set_potentials
+from ._tree_kernels import BITS, blocks_of, cut_blocks, full, next_below, pivot, potential_at, set_potentials
 
 EPS = 2.0**-52
 ROUNDS = 5  # of pivots, each from fresh potentials
@@ -105,12 +105,16 @@ def _row_rounds(C, tree, root, tolerance):
     """Rows in turn; the worst cell of a row enters."""
     n, m = C.shape
     blocks, g = blocks_of(tree, n, root), np.empty(m)
-    pivots, i, quiet, stale = 0, 0, 0, True
+    pivots, i, quiet, moved = 0, 0, 0, -1
     while quiet < n and pivots < MOST_PIVOTS * (n + m):
-        if stale:
+        if quiet == 0 and moved < 0:
             for j in range(m):
                 g[j] = potential_at(tree, blocks, n, n + j)
-            stale = False
+        v = moved
+        while quiet == 0 and v >= 0:
+            if v >= n:
+                g[v - n] = potential_at(tree, blocks, n, v)
+            v = next_below(tree, v, moved)
         f = potential_at(tree, blocks, n, i)
         least, worst = -tolerance, -1
         for j in range(m):
@@ -121,9 +125,8 @@ def _row_rounds(C, tree, root, tolerance):
         if worst >= 0:
             if full(blocks):
                 cut_blocks(tree, blocks, n, root)
-            pivot(tree, blocks, n, i, n + worst, least)
-            pivots += 1
-            quiet, stale = 0, True
+            moved = pivot(tree, blocks, n, i, n + worst, least)
+            pivots, quiet = pivots + 1, 0
         i = i + 1 if i + 1 < n else 0
     return pivots
 

@@ -31,17 +31,30 @@ class Basis:
 
     def __init__(self, A, B, s, t):
         from ._kernels import staircase
-        from ._tree_kernels import tree_of
 
         rows, columns, cells = staircase(A[:, s], B[:, t])
-        self.n, self.root = len(s), int(s[0])
-        self.total = Masses.as_floats(A).sum()
-        self.tree = tree_of(s[rows], t[columns], cells, self.n)
+        self._plant(s[rows], t[columns], cells, len(s), Masses.as_floats(A).sum())
+
+    @classmethod
+    def of_cells(cls, rows, columns, masses, n, total):
+        """The basis of these n + m - 1 cells, with masses (2, n + m - 1) that add up to ``total`` units."""
+        basis = cls.__new__(cls)
+        basis._plant(rows, columns, masses, n, total)
+        return basis
+
+    def _plant(self, rows, columns, masses, n, total):
+        from ._tree_kernels import tree_of
+
+        self.n, self.root, self.total = n, int(rows[0]), total
+        self.tree = tree_of(rows, columns, masses, n)
+
+    def masses(self):
+        """The mass of the cell of every node (n + m,); zero at the root."""
+        return Masses.as_floats((self.tree["high"], self.tree["low"])) / self.total
 
     def cells(self):
         """(rows, columns, masses) of the cells that are not empty."""
-        masses = Masses.as_floats((self.tree["high"], self.tree["low"])) / self.total
-        masses[self.root] = 0.0
+        masses = self.masses()
         (child,) = np.nonzero(masses)
         parent = self.tree["parent"][child]
         return np.minimum(child, parent), np.maximum(child, parent) - self.n, masses[child]

@@ -65,7 +65,7 @@ def _beside(tree, v, top):
 
 
 @njit(cache=True)
-def _next_below(tree, v, top):
+def next_below(tree, v, top):
     """The node after v in preorder among those below ``top``; -1 at the end."""
     return tree.child[v] if tree.child[v] >= 0 else _beside(tree, v, top)
 
@@ -77,7 +77,7 @@ def preorder(tree, root):
     v = root
     for k in range(len(tree)):
         order[k] = v
-        v = _next_below(tree, v, root)
+        v = next_below(tree, v, root)
     return order
 
 
@@ -174,7 +174,7 @@ def _split(tree, blocks, top):
     while v >= 0:
         if tree.block[v] == old:
             tree.block[v] = new
-            v = _next_below(tree, v, top)
+            v = next_below(tree, v, top)
         else:
             blocks.above[tree.block[v]] = new
             v = _beside(tree, v, top)
@@ -246,7 +246,7 @@ def _shift_nodes(tree, blocks, n, top, change):
         shift = change + blocks.shift[tree.block[v]] - blocks.shift[home]
         tree.potential[v] += shift if v < n else -shift
         tree.block[v] = home
-        v = _next_below(tree, v, top)
+        v = next_below(tree, v, top)
 
 
 @njit(cache=True)
@@ -269,7 +269,10 @@ def _shift_blocks(blocks, top, change):
 
 @njit(cache=True)
 def pivot(tree, blocks, n, i, j, reduced):
-    """Let the cell of nodes i (source) and j (sink), of reduced cost ``reduced`` < 0, enter the tree."""
+    """Let the cell of nodes i (source) and j (sink), of reduced cost ``reduced`` < 0, enter the tree.
+
+    Returns the top of the part whose potentials have changed; -1 if that is large.
+    """
     apex, leaving, entering, high, low = _bottleneck(tree, n, i, j)
     other, moved = i + j - entering, tree.count[leaving]
     _push(tree, n, i, apex, -high, -low)
@@ -283,5 +286,6 @@ def pivot(tree, blocks, n, i, j, reduced):
     change = reduced if entering == i else -reduced
     if large:
         _shift_blocks(blocks, tree.block[entering], change)
-    else:
-        _shift_nodes(tree, blocks, n, entering, change)
+        return -1
+    _shift_nodes(tree, blocks, n, entering, change)
+    return entering

@@ -1,0 +1,232 @@
+"""The network simplex without a matrix: clusters first, then the points, on the few arcs that can matter.
+
+    once       k-d orders of both clouds
+    cold       levels of 2^5, 2^7, .. clusters, then the points; the coarsest starts from its north-west corner
+      level    a feasible tree inside the coarser one (``refine``); g := c-transform of the coarser f
+               arcs := the CANDIDATES least reduced costs of every row and column
+               repeat: pivots on the arcs; search all pairs; add those violated, until there are none
+    warm       the last tree; arcs from the last g
+
+The search has no blind spot, so the last answer is exact for all n m pairs, to the tolerance; what it stands for is
+nevertheless proved by ``_certificate`` alone.
+"""
+
+import numpy as np
+
+from .._masses import Masses
+from .._simplex import FINE, RESIDUAL, BasicPlan, Basis
+from .._validation import EPS
+from .refine import cells_of, partner_slopes, refined
+from .search import Search, as_points, kd_order
+
+MOST_DIMENSIONS = 3
+PRICING = 16 * EPS  # of the squared diameter: reduced costs below minus twice this enter the list
+CANDIDATES, ADDED = 6, 4  # arcs per point at the start, and in every round
+COARSEST, RATIO = 5, 2  # the first level has 2^5 clusters, the next four times as many
+WARM = 0.1  # of the gap at a cold start's finest level: if a warm start has more, a cold one is cheaper
+ROUNDS = 60  # of pivots; two to six are usual, ten the most met
+
+
+class Costs:
+    """Costs between n sources and m sinks, rows of P (n + m, COLUMNS) in k-d order, less the potentials in P."""
+
+    def __init__(self, P, n, shrink=1.0):
+        self.P, self.n, self.m, self.shrink = P, n, len(P) - n, shrink
+        self.rows, self.columns = Search(P[:n]), Search(P[n:])
+        sizes = [np.abs(side[:, :3]).max() for side in (P[:n], P[n:])]
+        self.tolerance = PRICING * sum(sizes) ** 2 + np.finfo(float).tiny
+
+    def of_tree(self, tree):
+        from .kernels import tree_costs
+
+        return tree_costs(self.P, self.n, tree, self.shrink)
+
+    def of_arcs(self, sources, sinks):
+        from .kernels import arc_costs
+
+        return arc_costs(self.P, self.n, sources, sinks, self.shrink)
+
+    def priced(self, potential):
+        """P with further potentials (n + m,)."""
+        from .kernels import CHANGE
+
+        P = self.P.copy()
+        P[:, CHANGE] += potential
+        return P
+
+    def violated(self, potential, slope, tolerance):
+        """Pairs i m + j with reduced cost below -tolerance, the ADDED worst of every row and column."""
+        P = self.priced(potential)
+        X, Y, n = P[: self.n], P[self.n :], self.n
+        columns, _ = self.columns.least(X, Y, slope[n:], ADDED, -tolerance, self.shrink)
+        rows, _ = self.rows.least(Y, X, slope[:n], ADDED, -tolerance, self.shrink)
+        return self._pairs(columns, rows)
+
+    def candidates(self, g, slope):
+        """(pairs, f): the CANDIDATES best of every row and column at g (m,) and its c-transform f (n,)."""
+        P = self.priced(np.append(np.zeros(self.n), g))
+        X, Y = P[: self.n], P[self.n :]
+        columns, least = self.columns.least(X, Y, slope, CANDIDATES, shrink=self.shrink)
+        f = least[:, 0]
+        P = self.priced(np.append(f, g))
+        slope = X[:, :3] - Y[columns[:, 0], :3]
+        rows, _ = self.rows.least(P[self.n :], P[: self.n], slope, CANDIDATES, shrink=self.shrink)
+        return self._pairs(columns, rows), f
+
+    def _pairs(self, columns, rows):
+        (i, s), (j, t) = np.nonzero(columns >= 0), np.nonzero(rows >= 0)
+        return np.unique(np.append(i * self.m + columns[i, s], rows[j, t].astype(np.int64) * self.m + j))
+
+
+class MultiscaleSimplex:
+    """A sequence of transport problems between images of x (n, d), y (m, d), d <= 3, with weights A, B in limbs.
+
+    ``solve`` takes the images under each metric. The tree of one call starts the next, if that is near enough.
+    """
+
+    def __init__(self, x, y, A, B):
+        self.orders = kd_order(x), kd_order(y)
+        self.n, self.sides = len(x), (A[:, self.orders[0]], B[:, self.orders[1]])
+        self.basis, self.g, self.cold_gap = None, None, 0.0
+
+    def solve(self, X, Y):
+        """The ``BasicPlan`` for the costs |X_i - Y_j|^2, images (n, r), (m, r) as pairs (high, low)."""
+        costs = self._costs(X, Y)
+        if self.basis is None or not self._warm(costs):
+            self._cold(costs.P)
+        child, parent = cells_of(self.basis.tree)
+        violation, potential = 2 * costs.tolerance, self.basis.tree["potential"].copy()
+        rows, columns, masses = self.basis.cells()
+        if violation > FINE * (masses @ costs.of_arcs(rows, columns)):
+            violation, change = self._refined(costs, potential)
+            potential += change
+            rows, columns, masses = self.basis.cells()
+        self.g = potential[self.n :]
+        f, g, (s, t) = np.empty(self.n), np.empty(len(self.g)), self.orders
+        f[s], g[t] = potential[: self.n], self.g
+        return BasicPlan(s[rows].astype(np.int32), t[columns].astype(np.int32), masses, f, g, violation)
+
+    def improved(self, bound):
+        """The change of g (m,) that the tree optimal for the costs of a ``LowerBound`` asks for."""
+        from .kernels import CHANGE
+
+        X, Y = bound.images[:2], bound.images[2:]
+        if self.basis is None:
+            self.solve(X, Y)
+        costs = self._costs(X, Y, bound.shrink)
+        costs.P[self.n :, CHANGE] = bound.drop_columns[self.orders[1]]
+        potential = np.concatenate([part[order] for part, order in zip(bound.start, self.orders, strict=True)])
+        change = np.empty(len(self.orders[1]))
+        change[self.orders[1]] = self._refined(costs, potential)[1][self.n :]
+        return change
+
+    def least_reduced(self, plan, X, X_low, Y, Y_low, shrink, drop, f, g, change):
+        """What ``_certificate_kernels.least_reduced`` finds, by search; cells and masses of ``plan`` guide it."""
+        from .kernels import BASE, CHANGE
+
+        (s, t), least = self.orders, np.empty(self.n)
+        costs = self._costs((X, X_low), (Y, Y_low), shrink)
+        rows, columns = (np.argsort(order)[side] for order, side in zip((s, t), plan[:2], strict=True))
+        slope = partner_slopes(costs.P, rows, self.n + columns, plan[2])[self.n :]
+        P, Q = costs.P[: self.n], costs.P[self.n :]
+        P[:, BASE], Q[:, BASE], Q[:, CHANGE] = f[s], g[t], (change + drop)[t]
+        least[s] = costs.columns.least(P, Q, slope, 1, shrink=shrink)[1][:, 0]
+        return least
+
+    def _costs(self, X, Y, shrink=1.0):
+        P = np.concatenate([as_points(*(part[k] for part in z)) for z, k in zip((X, Y), self.orders, strict=True)])
+        return Costs(P, self.n, shrink)
+
+    def _warm(self, costs):
+        """Optimise the last tree; False, with nothing done, if the metric has moved too far for that to pay."""
+        slope = self._slopes(self.basis, costs.P)
+        pairs, f = costs.candidates(self.g, slope[self.n :])
+        if self._gap(costs, self.basis, f, self.g, self.sides) > WARM * self.cold_gap:
+            return False
+        self._optimise(costs, self.basis, pairs, costs.tolerance)
+        return True
+
+    def _refined(self, costs, potential):
+        """(violation, changes (n + m,)): one round of refinement from a potential, which the costs then lose."""
+        from .kernels import BASE
+
+        costs.P[:, BASE] = potential
+        tolerance, zero = RESIDUAL * costs.tolerance, np.zeros(costs.m)
+        pairs, _ = costs.candidates(zero, self._slopes(self.basis, costs.P)[self.n :])
+        self._optimise(costs, self.basis, pairs, tolerance)
+        return 2 * tolerance, self.basis.tree["potential"].copy()
+
+    def _cold(self, P):
+        basis = None
+        for fine_P, n, sides, first in self._levels(P):
+            costs = Costs(fine_P, n)
+            if basis is None:
+                basis, g, slope = Basis(*sides, np.arange(n), np.arange(costs.m)), np.zeros(costs.m), None
+                slope = self._slopes(basis, fine_P)[n:]
+            else:
+                sources, f = coarse.P[: coarse.n], basis.tree["potential"][: coarse.n]
+                rows, least = coarse.rows.least(fine_P[n:], coarse.priced(basis.tree["potential"])[: coarse.n], self._slopes(basis, coarse.P)[: coarse.n], 1)
+                g, slope = least[:, 0].copy(), fine_P[n:, :3] - sources[rows[:, 0], :3]
+                cells = refined(basis.tree, coarse.n, coarse.P, first, fine_P, np.hstack(sides))
+                basis = Basis.of_cells(*cells, n, basis.total)
+            pairs, f = costs.candidates(g, slope)
+            self.cold_gap = self._gap(costs, basis, f, g, sides)
+            self._optimise(costs, basis, pairs, costs.tolerance)
+            coarse = costs
+        self.basis = basis
+
+    def _levels(self, P):
+        """(points, number of sources, masses of both sides, first parts of the nodes before), from coarse to fine."""
+        from .._kernels import sums_of
+
+        clouds, before = (P[: self.n], P[self.n :]), None
+        most = max(map(len, clouds))
+        for L in [*(L for L in range(COARSEST, 40, RATIO) if (1 << L) * 2 ** (RATIO - 0.5) <= most), None]:
+            points, sides, bounds = [], [], []
+            for Z, masses in zip(clouds, self.sides, strict=True):
+                if L is None or 1 << L > len(Z) // 2:
+                    bound = np.arange(len(Z) + 1)
+                else:
+                    bound = (np.arange((1 << L) + 1) * len(Z)) >> L
+                    weight = Masses.as_floats(masses)[:, None]
+                    masses, Z = sums_of(masses, bound), np.add.reduceat(Z * weight, bound[:-1])
+                    Z = Z / np.add.reduceat(weight, bound[:-1])
+                points.append(Z)
+                sides.append(masses)
+                bounds.append(bound)
+            first, n = None, len(points[0])
+            if before is not None:
+                s, t = (np.searchsorted(fine, coarse) for fine, coarse in zip(bounds, before, strict=True))
+                first = np.append(s[:-1], n + t)
+            before = bounds
+            yield np.vstack(points), n, sides, first
+
+    @staticmethod
+    def _slopes(basis, P):
+        child, parent = cells_of(basis.tree)
+        return partner_slopes(P, child, parent, basis.masses()[child])
+
+    @staticmethod
+    def _gap(costs, basis, f, g, sides):
+        """Cost of the tree minus value of the potentials."""
+        a, b = (Masses.as_floats(side) / basis.total for side in sides)
+        return basis.masses() @ costs.of_tree(basis.tree) - a @ f - b @ g
+
+    @staticmethod
+    def _optimise(costs, basis, pairs, tolerance):
+        """Column generation from the basis, in place."""
+        from .._tree_kernels import set_potentials
+        from .kernels import simplex_on_arcs
+
+        tree, potential = basis.tree, basis.tree["potential"]
+        for _ in range(ROUNDS):
+            sources, sinks = (side.astype(np.int32) for side in np.divmod(pairs, costs.m))
+            set_potentials(tree, basis.root, costs.of_tree(tree))
+            least = max(tolerance, EPS * np.abs(potential).max())
+            pivots = simplex_on_arcs(tree, costs.n, basis.root, sources, sinks, costs.of_arcs(sources, sinks), least)
+            set_potentials(tree, basis.root, costs.of_tree(tree))
+            slope = MultiscaleSimplex._slopes(basis, costs.P)
+            more = np.union1d(pairs, costs.violated(potential, slope, 2 * least))
+            if len(more) == len(pairs) and (pivots == 0 or least == tolerance):
+                return
+            pairs = more
