@@ -58,12 +58,13 @@ class LowerBound:
     x (n, d), y (m, d), ``masses`` their ``Masses``; L (d, r); ``f`` (n,), ``g`` (m,) any start; ``origin`` (d,) near
     most points, because rounding grows with the distance from it. ``value`` is the bound, ``f`` and ``g`` the
     potentials that give it, as pairs of arrays to be added exactly. ``improve(change)`` tries g + change, (m,): changes
-    below the rounding of g count too.
+    below the rounding of g count too. ``least``: another way to find what ``least_reduced`` finds in all pairs.
     """
 
-    def __init__(self, gauge, x, y, masses, L, f, g, origin):
-        from ._certificate_kernels import mapped
+    def __init__(self, gauge, x, y, masses, L, f, g, origin, least=None):
+        from ._certificate_kernels import least_reduced, mapped
 
+        self.least = least or least_reduced
         self.masses, self.start, self.outside = masses, (f, g), metric_size(gauge, L @ L.T)
         d, r = L.shape
         self.images = *mapped(x, origin, L), *mapped(y, origin, L)
@@ -82,10 +83,8 @@ class LowerBound:
         return self.shrink * squared_distances(*self.images) - self.drop_columns
 
     def improve(self, change):
-        from ._certificate_kernels import least_reduced
-
         f, g = self.start
-        least = least_reduced(*self.images, self.shrink, self.drop_columns, f, g, change)
+        least = self.least(*self.images, self.shrink, self.drop_columns, f, g, change)
         rise = least - 4 * EPS * np.abs(least) - self.drop_rows
         value = self.masses.integral((f, rise), (g, change))
         value = max(float(np.nextafter(value / self.outside * (1 - EPS), -np.inf)), 0.0)

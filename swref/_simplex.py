@@ -101,6 +101,11 @@ class NetworkSimplex:
 
         return self._price(reduced_costs(C, f, g), RESIDUAL * violation), *self.basis.potentials()
 
+    def improved(self, bound):
+        """The change of g (m,) that the tree optimal for the costs of a ``LowerBound`` asks for."""
+        C = bound.costs()
+        return self.refine(C, *bound.start, self.tolerance(C))[2]
+
     def _price(self, C, tolerance):
         from ._kernels import network_simplex
 

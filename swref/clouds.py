@@ -4,7 +4,7 @@ Numba is imported on first use: it takes longer to import than a small problem t
 """
 
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import scipy.sparse as sp
@@ -19,8 +19,10 @@ from ._validation import EPS, as_array, as_clouds, as_fraction, as_masses, as_to
 from .gauges import gauge_for
 from .maxmin import call_limit, solve
 from .measures import dyadic_frame, second_moment, weighted_median
+from .network import MOST_DIMENSIONS, MultiscaleSimplex, c_transform
 
 MOST_DOUBLED = 8  # dimensions in which the oracle keeps twice the digits of images; beyond, that would cost too much
+SMALL = 1000  # points in both clouds; with fewer, costs of all pairs in a matrix are faster
 DROPPED = 0.05  # of the tolerance: plans of less total weight are left out of the mixture
 
 
@@ -108,6 +110,8 @@ def transport(x, y, gauge, a=None, b=None, *, tol=1e-6, max_iter=None, strict=Tr
 class CloudOracle:
     """Q -> W_Q^2 = min_pi <Q, moment(pi)> between two clouds, by network simplex on the cost |L^T (x - y)|^2, LL^T = Q.
 
+    In up to three dimensions no matrix is made of the pairs of more than SMALL points (``network``).
+
     x (n, d), y (m, d), weights a (n,), b (m,) > 0. The plan is found for the centred clouds: the mean shift D adds the
     same D^T Q D to every plan. Its moment is that of the points themselves. The value is the cost of the plan minus
     what the simplex may have missed: a lower bound up to rounding, which ``lower_bound`` accounts for.
@@ -124,13 +128,22 @@ class CloudOracle:
         axis = np.linalg.eigh(spread)[1][:, -1]
         self.order = tuple(np.argsort((z - mean) @ axis) for z, mean in zip((x, y), self.means, strict=True))
 
+    @property
+    def matrix_free(self):
+        return self.dimension <= MOST_DIMENSIONS and len(self.a) + len(self.b) > SMALL
+
     @cached_property
     def simplex(self):
+        if self.matrix_free:
+            return MultiscaleSimplex(*self.limbs)
         return NetworkSimplex(*self.limbs, *self.order)
 
     def evaluate(self, Q):
         L = metric_factor(Q)
-        plan = self._sort(L) if L.shape[1] == 1 else self.simplex.solve(self._costs(L))
+        if L.shape[1] == 1:
+            plan = self._sort(L)
+        else:
+            plan = self.simplex.solve(*(self._images(L) if self.matrix_free else [self._costs(L)]))
         moment = second_moment(self.y[plan.columns] - self.x[plan.rows], plan.masses)
         return float(np.vdot(Q, moment)) - plan.violation, moment, plan
 
@@ -177,10 +190,11 @@ class CloudOracle:
             value, best = line_bound(gauge, moment, self.x, self.y, rows, columns), gauge.support(np.eye(1))
             if value is not None:
                 return value, best, f * (best / Q)[0, 0], g * (best / Q)[0, 0]
-        bound = LowerBound(gauge, self.x, self.y, self.masses, metric_factor(Q), f, g, weighted_median(self.x, self.a))
+        search = {"least": partial(self.simplex.least_reduced, handle)} if self.matrix_free else {}
+        origin = weighted_median(self.x, self.a)
+        bound = LowerBound(gauge, self.x, self.y, self.masses, metric_factor(Q), f, g, origin, **search)
         if bound.value < enough:
-            C = bound.costs()
-            bound.improve(self.simplex.refine(C, f, g, self.simplex.tolerance(C))[2])
+            bound.improve(self.simplex.improved(bound))
         return bound.value, Q, sum(bound.f), sum(bound.g)
 
 
@@ -226,8 +240,8 @@ def _extend_potentials(x, y, i, j, f, g, Q):
     full_f, full_g = np.full(len(x), np.nan), np.full(len(y), np.nan)
     full_f[i], full_g[j] = f, g
     idle, spare = np.isnan(full_f), np.isnan(full_g)
-    full_g[spare] = (cdist(Y[spare], X[i], "sqeuclidean") - f).min(1)
-    full_f[idle] = (cdist(X[idle], Y, "sqeuclidean") - full_g).min(1)
+    full_g[spare] = c_transform(Y[spare], X[i], f)
+    full_f[idle] = c_transform(X[idle], Y, full_g)
     return full_f, full_g
 
 

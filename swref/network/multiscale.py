@@ -1,7 +1,6 @@
 """The network simplex without a matrix: clusters first, then the points, on the few arcs that can matter.
 
-    once       k-d orders of both clouds
-    cold       levels of 2^5, 2^7, .. clusters, then the points; the coarsest starts from its north-west corner
+    cold       k-d orders of both images; levels of 2^5, 2^7, .. clusters, then the points; the coarsest starts from its north-west corner
       level    a feasible tree inside the coarser one (``refine``); g := c-transform of the coarser f
                arcs := the CANDIDATES least reduced costs of every row and column
                repeat: pivots on the arcs; search all pairs; add those violated, until there are none
@@ -73,28 +72,35 @@ class Costs:
         rows, _ = self.rows.least(P[self.n :], P[: self.n], slope, CANDIDATES, shrink=self.shrink)
         return self._pairs(columns, rows), f
 
+    def extended(self, potential, slope, Y):
+        """(g, slope of g), the c-transform at points Y of the potential of the sources."""
+        X = self.priced(potential)[: self.n]
+        rows, least = self.rows.least(Y, X, slope[: self.n], 1)
+        return least[:, 0].copy(), Y[:, :3] - X[rows[:, 0], :3]
+
     def _pairs(self, columns, rows):
         (i, s), (j, t) = np.nonzero(columns >= 0), np.nonzero(rows >= 0)
-        return np.unique(np.append(i * self.m + columns[i, s], rows[j, t].astype(np.int64) * self.m + j))
+        return _distinct(np.append(i * self.m + columns[i, s], rows[j, t].astype(np.int64) * self.m + j))
+
+
+def _distinct(pairs):
+    """Sorted, each once. ``np.unique`` hashes integers, which takes ten times as long."""
+    pairs.sort()
+    return pairs[np.diff(pairs, prepend=-1) > 0]
 
 
 class MultiscaleSimplex:
-    """A sequence of transport problems between images of x (n, d), y (m, d), d <= 3, with weights A, B in limbs.
+    """A sequence of transport problems between n and m points in up to three dimensions, with weights A, B in limbs.
 
     ``solve`` takes the images under each metric. The tree of one call starts the next, if that is near enough.
     """
 
-    def __init__(self, x, y, A, B):
-        self.orders = kd_order(x), kd_order(y)
-        self.n, self.sides = len(x), (A[:, self.orders[0]], B[:, self.orders[1]])
-        self.basis, self.g, self.cold_gap = None, None, 0.0
+    def __init__(self, A, B):
+        self.n, self.limbs, self.basis = A.shape[1], (A, B), None
 
     def solve(self, X, Y):
         """The ``BasicPlan`` for the costs |X_i - Y_j|^2, images (n, r), (m, r) as pairs (high, low)."""
-        costs = self._costs(X, Y)
-        if self.basis is None or not self._warm(costs):
-            self._cold(costs.P)
-        child, parent = cells_of(self.basis.tree)
+        costs = self._warm(X, Y) or self._cold(X, Y)
         violation, potential = 2 * costs.tolerance, self.basis.tree["potential"].copy()
         rows, columns, masses = self.basis.cells()
         if violation > FINE * (masses @ costs.of_arcs(rows, columns)):
@@ -111,8 +117,6 @@ class MultiscaleSimplex:
         from .kernels import CHANGE
 
         X, Y = bound.images[:2], bound.images[2:]
-        if self.basis is None:
-            self.solve(X, Y)
         costs = self._costs(X, Y, bound.shrink)
         costs.P[self.n :, CHANGE] = bound.drop_columns[self.orders[1]]
         potential = np.concatenate([part[order] for part, order in zip(bound.start, self.orders, strict=True)])
@@ -124,6 +128,8 @@ class MultiscaleSimplex:
         """What ``_certificate_kernels.least_reduced`` finds, by search; cells and masses of ``plan`` guide it."""
         from .kernels import BASE, CHANGE
 
+        if self.basis is None:
+            self.solve((X, X_low), (Y, Y_low))
         (s, t), least = self.orders, np.empty(self.n)
         costs = self._costs((X, X_low), (Y, Y_low), shrink)
         rows, columns = (np.argsort(order)[side] for order, side in zip((s, t), plan[:2], strict=True))
@@ -133,18 +139,22 @@ class MultiscaleSimplex:
         least[s] = costs.columns.least(P, Q, slope, 1, shrink=shrink)[1][:, 0]
         return least
 
-    def _costs(self, X, Y, shrink=1.0):
-        P = np.concatenate([as_points(*(part[k] for part in z)) for z, k in zip((X, Y), self.orders, strict=True)])
-        return Costs(P, self.n, shrink)
+    def _points(self, X, Y):
+        return np.concatenate([as_points(*(part[k] for part in z)) for z, k in zip((X, Y), self.orders, strict=True)])
 
-    def _warm(self, costs):
-        """Optimise the last tree; False, with nothing done, if the metric has moved too far for that to pay."""
-        slope = self._slopes(self.basis, costs.P)
-        pairs, f = costs.candidates(self.g, slope[self.n :])
+    def _costs(self, X, Y, shrink=1.0):
+        return Costs(self._points(X, Y), self.n, shrink)
+
+    def _warm(self, X, Y):
+        """Optimise the last tree; None, with nothing done, if the metric has moved too far for that to pay."""
+        if self.basis is None:
+            return None
+        costs = self._costs(X, Y)
+        pairs, f = costs.candidates(self.g, self._slopes(self.basis, costs.P)[self.n :])
         if self._gap(costs, self.basis, f, self.g, self.sides) > WARM * self.cold_gap:
-            return False
+            return None
         self._optimise(costs, self.basis, pairs, costs.tolerance)
-        return True
+        return costs
 
     def _refined(self, costs, potential):
         """(violation, changes (n + m,)): one round of refinement from a potential, which the costs then lose."""
@@ -156,24 +166,25 @@ class MultiscaleSimplex:
         self._optimise(costs, self.basis, pairs, tolerance)
         return 2 * tolerance, self.basis.tree["potential"].copy()
 
-    def _cold(self, P):
-        basis = None
-        for fine_P, n, sides, first in self._levels(P):
-            costs = Costs(fine_P, n)
+    def _cold(self, X, Y):
+        self.orders = kd_order(X[0]), kd_order(Y[0])
+        self.sides = tuple(side[:, order] for side, order in zip(self.limbs, self.orders, strict=True))
+        coarse = basis = None
+        for P, n, sides, first in self._levels(self._points(X, Y)):
+            costs = Costs(P, n)
             if basis is None:
-                basis, g, slope = Basis(*sides, np.arange(n), np.arange(costs.m)), np.zeros(costs.m), None
-                slope = self._slopes(basis, fine_P)[n:]
+                basis, g = Basis(*sides, np.arange(n), np.arange(costs.m)), np.zeros(costs.m)
+                slope = self._slopes(basis, P)[n:]
             else:
-                sources, f = coarse.P[: coarse.n], basis.tree["potential"][: coarse.n]
-                rows, least = coarse.rows.least(fine_P[n:], coarse.priced(basis.tree["potential"])[: coarse.n], self._slopes(basis, coarse.P)[: coarse.n], 1)
-                g, slope = least[:, 0].copy(), fine_P[n:, :3] - sources[rows[:, 0], :3]
-                cells = refined(basis.tree, coarse.n, coarse.P, first, fine_P, np.hstack(sides))
+                g, slope = coarse.extended(basis.tree["potential"], self._slopes(basis, coarse.P), P[n:])
+                cells = refined(basis.tree, coarse.n, coarse.P, first, P, np.hstack(sides))
                 basis = Basis.of_cells(*cells, n, basis.total)
             pairs, f = costs.candidates(g, slope)
             self.cold_gap = self._gap(costs, basis, f, g, sides)
             self._optimise(costs, basis, pairs, costs.tolerance)
             coarse = costs
         self.basis = basis
+        return costs
 
     def _levels(self, P):
         """(points, number of sources, masses of both sides, first parts of the nodes before), from coarse to fine."""
@@ -226,7 +237,7 @@ class MultiscaleSimplex:
             pivots = simplex_on_arcs(tree, costs.n, basis.root, sources, sinks, costs.of_arcs(sources, sinks), least)
             set_potentials(tree, basis.root, costs.of_tree(tree))
             slope = MultiscaleSimplex._slopes(basis, costs.P)
-            more = np.union1d(pairs, costs.violated(potential, slope, 2 * least))
+            more = _distinct(np.append(pairs, costs.violated(potential, slope, 2 * least)))
             if len(more) == len(pairs) and (pivots == 0 or least == tolerance):
                 return
             pairs = more

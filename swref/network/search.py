@@ -60,6 +60,8 @@ class Search:
 
 def c_transform(X, Y, g):
     """min_j |X_i - Y_j|^2 - g_j, (n,), for images X (n, r), Y (m, r), r > 0; no matrix is larger than ENTRIES."""
+    if not len(X):
+        return np.empty(0)
     if X.shape[1] > 3:
         rows = max(ENTRIES // len(Y), 1)
         parts = [(cdist(X[k : k + rows], Y, "sqeuclidean") - g).min(1) for k in range(0, len(X), rows)]
