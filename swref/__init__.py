@@ -6,6 +6,7 @@ Formulas and numbering follow G. Peyre, "Muon Dynamics as a Spectral Wasserstein
 
 from . import convexity, energies, gaussian_flows, geodesics, sphere
 from .clouds import displacement, transport
+from .exact import exact_transport
 from .flows import FlowResult, flow
 from .gauges import (
     Gauge,
@@ -25,9 +26,8 @@ from .sphere import spherical_transport
 __version__ = "0.1.0"
 
 __all__ = [
-    "FlowResult", "Gauge", "GaugeError", "NotConverged", "SpectralGauge", "check_gauge", "convexity", "displacement",
-    "dual_norm", "dynamic_transport", "energies", "flow", "gaussian_flows", "gaussian_transport", "geodesics",
-    "get_gauge", "list_gauges", "lmo", "measure_lmo", "moment_lower_bound", "register_gauge", "sphere",
-    "spherical_transport", "tangent_norm",
-    "transport",
+    "FlowResult", "Gauge", "GaugeError", "NotConverged", "SpectralGauge", "check_gauge", "convexity",
+    "displacement", "dual_norm", "dynamic_transport", "energies", "exact_transport", "flow", "gaussian_flows",
+    "gaussian_transport", "geodesics", "get_gauge", "list_gauges", "lmo", "measure_lmo", "moment_lower_bound",
+    "register_gauge", "sphere", "spherical_transport", "tangent_norm", "transport",
 ]  # fmt: skip

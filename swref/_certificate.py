@@ -18,11 +18,12 @@ summed in integers. [Thm 3.3] Dividing by the polar of L L^T puts it in K.
 
 import numpy as np
 
-from ._rounding import gauge_error, gauge_upper, metric_size
+from ._rounding import difference, gauge_error, gauge_upper, metric_size, rounding
 from ._validation import EPS
-from .gauges import GaugeError
+from .gauges import Gauge, GaugeError
 
 TINY = 2.0**-1000  # where squares underflow, in the unit of the largest displacement
+SINGULAR = 1e-8  # least eigenvalue of a metric with unit diagonal that bounds errors in proportion to costs
 
 
 class CrossedBounds(GaugeError):
@@ -36,6 +37,34 @@ def metric_factor(Q):
     lam, U = np.linalg.eigh(Q / np.outer(scale, scale))
     keep = lam > 1e-15 * lam[-1]
     return scale[:, None] * U[:, keep] * np.sqrt(lam[keep])
+
+
+class Quadratic(Gauge):
+    """<Q, S> for one positive semidefinite Q (d, d), singular or not: the gauge of a single transport problem."""
+
+    def __init__(self, Q):
+        self.metric, self.dimension = Q, len(Q)
+
+    def value(self, S):
+        """Raised by what the sum may have rounded: singular metrics do not bound that by the value itself."""
+        return float(np.vdot(self.metric, S) + rounding(S.size) * np.vdot(np.abs(self.metric), np.abs(S)))
+
+    def support(self, S):
+        return self.metric.copy()
+
+    def excess(self, L):
+        """(factor, e (d,)) with L L^T <= factor (Q + diag(e)); e = 0 unless Q is nearly singular.
+
+        L L^T - Q is known to twice the digits, and |R_kl z_k z_l| <= |R_kl| (z_k^2 s_k/s_l + z_l^2 s_l/s_k)/2.
+        """
+        error, lost = difference(L, L.T, self.metric)
+        diagonal = np.diag(self.metric)
+        s = np.sqrt(np.where(diagonal > 0, diagonal, diagonal.max()))
+        e = ((np.abs(error) + lost) / s).sum(1) * s * (1 + rounding(len(s)))
+        least = np.linalg.eigvalsh(self.metric / np.outer(s, s))[0]
+        if least < SINGULAR:
+            return 1.0, e
+        return 1 + 2 * float((e / s**2).max()) / least, np.zeros(len(s))
 
 
 def moment_of(x, y, rows, columns, masses):
@@ -65,14 +94,22 @@ class LowerBound:
         from ._certificate_kernels import least_reduced, mapped
 
         self.least = least or least_reduced
-        self.masses, self.start, self.outside = masses, (f, g), metric_size(gauge, L @ L.T)
         d, r = L.shape
+        if isinstance(gauge, Quadratic):
+            self.outside, excess = gauge.excess(L)
+        else:
+            self.outside, excess = metric_size(gauge, L @ L.T), np.zeros(d)
+        self.masses, self.start = masses, (f, g)
         self.images = *mapped(x, origin, L), *mapped(y, origin, L)
         # A square loses (r + 6) eps/2 of its size. Images lose 2 (d + 2) eps^2 of their coordinates' sizes, which is
         # the larger loss where points nearly meet: 2 |z| loss <= eps/2 |z|^2 + 2 loss^2/eps.
         self.shrink = 1 - 0.5 * (r + 11) * EPS
-        drops = (40 * r * (d + 2) ** 2 * EPS**3 * ((np.abs(z - origin) @ np.abs(L)).max(1) ** 2) + TINY for z in (x, y))
-        self.drop_rows, self.drop_columns = drops
+        # z^T diag(e) z of a displacement is at most twice those of its ends.
+        self.drop_rows, self.drop_columns = (
+            40 * r * (d + 2) ** 2 * EPS**3 * ((np.abs(z - origin) @ np.abs(L)).max(1) ** 2)
+            + (z - origin) ** 2 @ (2 * (1 + rounding(d)) * excess) + TINY
+            for z in (x, y)
+        )  # fmt: skip
         self.value = 0.0
         self.improve(np.zeros(len(y)))
 

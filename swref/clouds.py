@@ -22,7 +22,7 @@ from .measures import dyadic_frame, second_moment, weighted_median
 from .network import MOST_DIMENSIONS, MultiscaleSimplex, c_transform
 
 MOST_DOUBLED = 8  # dimensions in which the oracle keeps twice the digits of images; beyond, that would cost too much
-SMALL = 1000  # points in both clouds; with fewer, costs of all pairs in a matrix are faster
+SMALL = 1000
 DROPPED = 0.05  # of the tolerance: plans of less total weight are left out of the mixture
 
 
@@ -83,28 +83,38 @@ def transport(x, y, gauge, a=None, b=None, *, tol=1e-6, max_iter=None, strict=Tr
     (i,), (j,) = np.nonzero(a > 0), np.nonzero(b > 0)
     scale, x1, y1 = dyadic_frame(x[i], y[j])
     oracle = CloudOracle(x1, y1, a[i], b[j])
-    noise = 16 * EPS**2 * gauge.value(np.eye(d))
     with reporter(progress, callback, scale, "transport", " oracle calls") as report:
         # A tenth of the tolerance is kept for dropping negligible plans from the mixture.
         solution = solve(
             oracle, gauge, tol=0.9 * tol, max_iter=max_iter, report=report,
-            slack=lambda plan: noise * moved_size(x1, y1, plan.rows, plan.columns, plan.masses),
+            slack=lambda plan: oracle.noise(gauge, plan.rows, plan.columns, plan.masses),
         )  # fmt: skip
 
+    result = certified(x, y, i, j, scale, oracle, gauge, solution, tol)
+    return finish(result, tol, strict, f"coordinates differ by up to {scale:.1g}, too much for float64 to square")
+
+
+def certified(x, y, i, j, scale, oracle, gauge, solution, tol, unit=1.0):
+    """The ``TransportResult`` of a solution for the points x[i], y[j] in units of ``scale``.
+
+    ``unit``, a power of two, is that of the distance over ``scale``: in its square the metric of the solution is 1.
+    """
     rows, columns, masses = cells = oracle.coupling(solution, DROPPED * tol)
-    moment, slack = moment_of(x1, y1, *cells), noise * moved_size(x1, y1, *cells)
-    upper = upper_bound(gauge, moment, moved=(x1[rows] != y1[columns]).any())
+    moment = moment_of(oracle.x, oracle.y, *cells)
+    slack = oracle.noise(gauge, *cells)
+    upper = upper_bound(gauge, moment, moved=(oracle.x[rows] != oracle.y[columns]).any())
     lower, metric, f, g = oracle.lower_bound(solution, gauge, moment, rows, columns, enough=(1 - tol) * upper - slack)
     status = solution.status
     if upper - lower <= tol * upper + slack:
         status = "converged"
     elif status == "converged" or (status == "stalled" and solution.lower_handle.violation > 0.1 * tol * upper):
         status = "rounding"
-    fields = scaled_back(solution, scale, lower=lower, upper=upper, moment=moment, status=status, metric=metric)
-    f, g = _extend_potentials(x, y, i, j, f * scale * scale, g * scale * scale, metric)
+    fields = scaled_back(solution, scale * unit, lower=lower, upper=upper, moment=moment, status=status, metric=metric)
+    fields |= {"moment": moment * scale * scale, "metric": metric * unit * unit}
+    size = scale * unit
+    f, g = _extend_potentials(x, y, i, j, f * size * size, g * size * size, fields["metric"])
     plan = sp.csr_array((masses, (i[rows], j[columns])), shape=(len(x), len(y)))
-    result = TransportResult(**fields, plan=plan, potentials=(f, g), _points=(x, y))
-    return finish(result, tol, strict, f"coordinates differ by up to {scale:.1g}, too much for float64 to square")
+    return TransportResult(**fields, plan=plan, potentials=(f, g), _points=(x, y))
 
 
 class CloudOracle:
@@ -146,6 +156,11 @@ class CloudOracle:
             plan = self.simplex.solve(*(self._images(L) if self.matrix_free else [self._costs(L)]))
         moment = second_moment(self.y[plan.columns] - self.x[plan.rows], plan.masses)
         return float(np.vdot(Q, moment)) - plan.violation, moment, plan
+
+    def noise(self, gauge, rows, columns, masses):
+        """What the last digits of those points that a plan moves can cost."""
+        size = gauge.value(np.eye(self.dimension))
+        return 16 * EPS**2 * size * moved_size(self.x, self.y, rows, columns, masses)
 
     def _images(self, L):
         from ._certificate_kernels import mapped

@@ -9,13 +9,13 @@ import numpy as np
 
 from .._certificate_kernels import _two_sum
 from .._njit import njit
-from .._tree_kernels import blocks_of, cut_blocks, full, pivot, potential_at, set_potentials
+from .._tree_kernels import blocks_of, cut_blocks, full, pivot, potential_at
 
 HIGH, LOW, BASE, CHANGE, COLUMNS = 0, 3, 6, 7, 8
 CORNER, OPPOSITE, SLOPE, LEVEL, SIZE, FIELDS = 0, 3, 6, 9, 10, 11  # of a node of the search tree
 EPS = 2.0**-52
 FOUR_EPS = 4 * EPS
-SLACK = 128 * EPS  # of the squares from which a node's bound is computed, in under 60 operations; see ``_bound``
+SLACK = 128 * EPS  # of the squares and potentials that ``_bound`` is made of; all its roundings sum to at most 70 EPS
 DEEPEST = 64  # levels of a search tree
 WIDTH = 100  # arcs that are compared before one of them enters
 MOST_PIVOTS = 1000  # per node, should rounding ever make the method cycle
@@ -25,8 +25,8 @@ MOST_PIVOTS = 1000  # per node, should rounding ever make the method cycle
 def reduced(X, i, Y, j, shrink):
     """shrink |X_i - Y_j|^2 minus all potentials of both: at most what that is, and right to 4 eps of it.
 
-    The factor itself is exact, its square and product with ``shrink`` right to a few ulps. What a subtraction rounds
-    is at most 2 eps of the result and of what is subtracted later.
+    The product with ``shrink`` is taken as computed. Three subtractions round by at most 2 eps of the result and of
+    what comes after them, which the last term covers.
     """
     c = 0.0
     for k in range(3):

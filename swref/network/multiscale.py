@@ -1,6 +1,6 @@
 """The network simplex without a matrix: clusters first, then the points, on the few arcs that can matter.
 
-    cold       k-d orders of both images; levels of 2^5, 2^7, .. clusters, then the points; the coarsest starts from its north-west corner
+    cold       k-d orders of both images; levels of 2^5, 2^7, .. clusters, then the points; first a north-west corner
       level    a feasible tree inside the coarser one (``refine``); g := c-transform of the coarser f
                arcs := the CANDIDATES least reduced costs of every row and column
                repeat: pivots on the arcs; search all pairs; add those violated, until there are none
@@ -96,7 +96,7 @@ class MultiscaleSimplex:
     """
 
     def __init__(self, A, B):
-        self.n, self.limbs, self.basis = A.shape[1], (A, B), None
+        self.n, self.limbs, self.orders, self.basis = A.shape[1], (A, B), None, None
 
     def solve(self, X, Y):
         """The ``BasicPlan`` for the costs |X_i - Y_j|^2, images (n, r), (m, r) as pairs (high, low)."""
@@ -117,6 +117,8 @@ class MultiscaleSimplex:
         from .kernels import CHANGE
 
         X, Y = bound.images[:2], bound.images[2:]
+        if self.basis is None:
+            self._cold(X, Y)
         costs = self._costs(X, Y, bound.shrink)
         costs.P[self.n :, CHANGE] = bound.drop_columns[self.orders[1]]
         potential = np.concatenate([part[order] for part, order in zip(bound.start, self.orders, strict=True)])
@@ -128,8 +130,8 @@ class MultiscaleSimplex:
         """What ``_certificate_kernels.least_reduced`` finds, by search; cells and masses of ``plan`` guide it."""
         from .kernels import BASE, CHANGE
 
-        if self.basis is None:
-            self.solve((X, X_low), (Y, Y_low))
+        if self.orders is None:
+            self._arrange(X, Y)
         (s, t), least = self.orders, np.empty(self.n)
         costs = self._costs((X, X_low), (Y, Y_low), shrink)
         rows, columns = (np.argsort(order)[side] for order, side in zip((s, t), plan[:2], strict=True))
@@ -138,6 +140,10 @@ class MultiscaleSimplex:
         P[:, BASE], Q[:, BASE], Q[:, CHANGE] = f[s], g[t], (change + drop)[t]
         least[s] = costs.columns.least(P, Q, slope, 1, shrink=shrink)[1][:, 0]
         return least
+
+    def _arrange(self, X, Y):
+        self.orders = kd_order(X), kd_order(Y)
+        self.sides = tuple(side[:, order] for side, order in zip(self.limbs, self.orders, strict=True))
 
     def _points(self, X, Y):
         return np.concatenate([as_points(*(part[k] for part in z)) for z, k in zip((X, Y), self.orders, strict=True)])
@@ -167,8 +173,7 @@ class MultiscaleSimplex:
         return 2 * tolerance, self.basis.tree["potential"].copy()
 
     def _cold(self, X, Y):
-        self.orders = kd_order(X[0]), kd_order(Y[0])
-        self.sides = tuple(side[:, order] for side, order in zip(self.limbs, self.orders, strict=True))
+        self._arrange(X[0], Y[0])
         coarse = basis = None
         for P, n, sides, first in self._levels(self._points(X, Y)):
             costs = Costs(P, n)

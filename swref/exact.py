@@ -1,0 +1,45 @@
+"""Exact transport for one quadratic cost: what the engine asks its oracle, for those who want just that."""
+
+import numpy as np
+
+from ._certificate import Quadratic
+from ._session import steady
+from ._validation import as_clouds, as_masses, as_psd
+from .clouds import CloudOracle, certified
+from .maxmin import Solution
+from .measures import dyadic_frame
+
+EXACT = 1e-12  # the relative gap up to which the status is "converged"
+
+
+@steady
+def exact_transport(x, y, a=None, b=None, metric=None):
+    """min_pi sum_ij pi_ij (x_i - y_j)^T metric (x_i - y_j), with an optimal plan, potentials and true bounds.
+
+    x (n, d), y (m, d): the points; a (n,), b (m,): their weights, nonnegative with sum one (None: equal). ``metric``
+    (d, d): positive semidefinite, singular ones included; None: the identity, so that the value is W_2^2. Returns a
+    ``TransportResult``: lower_bound <= value <= upper_bound for exactly the floats given, rounding included,
+    squared_distance, plan (CSR, n x m), potentials (f, g), gradient(). Status "converged": the relative gap is at most
+    1e-12, but for clouds that coincide to their last digits; else "rounding". It never raises NotConverged.
+
+    For d <= 3 no matrix is made: a multiscale network simplex on the arcs that can matter, exact for all pairs; 1e5
+    points take seconds to a minute. For d > 3 a network simplex on the full matrix of costs.
+
+    Raises ValueError for malformed clouds, weights or metric, a metric that is zero, and more than 2,097,151 points x.
+    """
+    x, y = as_clouds(x, y)
+    a, b, d = as_masses("a", a, len(x)), as_masses("b", b, len(y)), x.shape[1]
+    Q = np.eye(d) if metric is None else as_psd("metric", metric, d)
+    if not Q.any():
+        raise ValueError("metric: must not be zero")
+    # Metrics far from one in size are divided by a power of four, which rounds nothing.
+    half = int(np.frexp(np.abs(Q).max())[1]) // 2
+    gauge = Quadratic(np.ldexp(Q, -2 * half))
+
+    (i,), (j,) = np.nonzero(a > 0), np.nonzero(b > 0)
+    scale, x1, y1 = dyadic_frame(x[i], y[j])
+    oracle = CloudOracle(x1, y1, a[i], b[j])
+    value, moment, plan = oracle.evaluate(gauge.metric)
+    history = np.array([[max(value, 0.0), gauge.value(moment)]])
+    solution = Solution(*history[0], gauge.metric, plan, np.ones(1), [plan], "converged", history)
+    return certified(x, y, i, j, scale, oracle, gauge, solution, EXACT, unit=float(np.ldexp(1.0, half)))
