@@ -13,7 +13,7 @@ each to a relative eps/2. A displacement y_j - x_i is one rounding from exact. S
 *Lower.* C_ij = |L^T (x_i - y_j)|^2 is a sum of squares of differences that keep twice the digits, so it is right to
 (r + 6) eps/2 of its own size. Shrunk by that, it is below the exact cost. f_i is replaced by min_j (C_ij - f_i - g_j)
 added to it, the minimum lowered by its own rounding. The new potentials are feasible for L L^T, and their integral is
-summed in integers. [Thm 3.3] Dividing by the polar of L L^T puts it in K.
+summed in integers. [Thm 3.3] Dividing by the polar of L L^T puts it in K; for a single metric, see ``Quadratic``.
 """
 
 import numpy as np
@@ -53,7 +53,7 @@ class Quadratic(Gauge):
         return self.metric.copy()
 
     def excess(self, L):
-        """(factor, e (d,)) with L L^T <= factor (Q + diag(e)); e = 0 unless Q is nearly singular.
+        """(factor, e (d,)): both L L^T <= factor Q and L L^T <= Q + diag(e); the factor is infinite for a singular Q.
 
         L L^T - Q is known to twice the digits, and |R_kl z_k z_l| <= |R_kl| (z_k^2 s_k/s_l + z_l^2 s_l/s_k)/2.
         """
@@ -62,9 +62,7 @@ class Quadratic(Gauge):
         s = np.sqrt(np.where(diagonal > 0, diagonal, diagonal.max()))
         e = ((np.abs(error) + lost) / s).sum(1) * s * (1 + rounding(len(s)))
         least = np.linalg.eigvalsh(self.metric / np.outer(s, s))[0]
-        if least < SINGULAR:
-            return 1.0, e
-        return 1 + 2 * float((e / s**2).max()) / least, np.zeros(len(s))
+        return 1 + 2 * float((e / s**2).max()) / least if least > SINGULAR else np.inf, e
 
 
 def moment_of(x, y, rows, columns, masses):
@@ -97,19 +95,18 @@ class LowerBound:
         d, r = L.shape
         if isinstance(gauge, Quadratic):
             self.outside, excess = gauge.excess(L)
+            # z^T diag(e) z of a displacement is at most twice those of its ends.
+            a, b = masses.shares()
+            self.loss = 2.0000001 * float(a @ ((x - origin) ** 2 @ excess) + b @ ((y - origin) ** 2 @ excess))
         else:
-            self.outside, excess = metric_size(gauge, L @ L.T), np.zeros(d)
+            self.outside, self.loss = metric_size(gauge, L @ L.T), np.inf
         self.masses, self.start = masses, (f, g)
         self.images = *mapped(x, origin, L), *mapped(y, origin, L)
         # A square loses (r + 6) eps/2 of its size. Images lose 2 (d + 2) eps^2 of their coordinates' sizes, which is
         # the larger loss where points nearly meet: 2 |z| loss <= eps/2 |z|^2 + 2 loss^2/eps.
         self.shrink = 1 - 0.5 * (r + 11) * EPS
-        # z^T diag(e) z of a displacement is at most twice those of its ends.
-        self.drop_rows, self.drop_columns = (
-            40 * r * (d + 2) ** 2 * EPS**3 * ((np.abs(z - origin) @ np.abs(L)).max(1) ** 2)
-            + (z - origin) ** 2 @ (2 * (1 + rounding(d)) * excess) + TINY
-            for z in (x, y)
-        )  # fmt: skip
+        drops = (40 * r * (d + 2) ** 2 * EPS**3 * ((np.abs(z - origin) @ np.abs(L)).max(1) ** 2) + TINY for z in (x, y))
+        self.drop_rows, self.drop_columns = drops
         self.value = 0.0
         self.improve(np.zeros(len(y)))
 
@@ -124,7 +121,8 @@ class LowerBound:
         least = self.least(*self.images, self.shrink, self.drop_columns, f, g, change)
         rise = least - 4 * EPS * np.abs(least) - self.drop_rows
         value = self.masses.integral((f, rise), (g, change))
-        value = max(float(np.nextafter(value / self.outside * (1 - EPS), -np.inf)), 0.0)
+        value = max(value / self.outside * (1 - EPS), value - self.loss)
+        value = max(float(np.nextafter(value, -np.inf)), 0.0)
         if value >= self.value:
             self.value, self.f, self.g = value, (f, rise), (g, change)
 

@@ -27,6 +27,10 @@ class Masses:
         self.sinks = [w * (first // common) for w in sinks]
         self.total = first // common * second
 
+    def shares(self):
+        """(a (n,), b (m,)): the weights as floats, each rounded once."""
+        return tuple(np.array([w / self.total for w in side]) for side in (self.sources, self.sinks))
+
     def limbs(self):
         """(A (2, n), B (2, m)), int64: whole multiples of 2^-FINEST, at least one each, perturbed; equal sums.
 
