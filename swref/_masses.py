@@ -7,7 +7,7 @@ import scipy.sparse as sp
 from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree
 
 FINEST = 100  # bits: masses of the network simplex are multiples of 2^-FINEST
-BITS = 61  # of the lower of the two limbs that hold them (see ``_tree_kernels``)
+BITS = 61  # of the lower of the two limbs that hold them
 SPARE = 22  # bits below a unit, for the perturbation that keeps all cells of a tree from being empty
 MOST = 2 ** (SPARE - 1) - 1  # points in the first cloud
 ROOM = 120  # bits: the least precision in which a plan's own masses are kept

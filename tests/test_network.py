@@ -14,13 +14,12 @@ from strategies import EPS, orthogonal, seeds
 
 import swref
 import swref.clouds
-from swref import _tree_kernels
 from swref._certificate_kernels import least_reduced, mapped
-from swref._kernels import network_simplex
 from swref._masses import MOST, Masses
-from swref._simplex import Basis
 from swref.clouds import CloudOracle
-from swref.network import MultiscaleSimplex, c_transform
+from swref.network import MultiscaleSimplex, c_transform, tree_kernels
+from swref.network.basis import Basis
+from swref.network.dense_kernels import network_simplex
 from swref.network.multiscale import Costs
 from swref.network.refine import partner_slopes, refined
 from swref.network.search import Search, as_points, kd_order
@@ -253,9 +252,9 @@ def test_the_order_cuts_every_part_at_a_median(n, d, seed):
 def flows_of(basis, masses):
     """What every node below the root sends to its parent, from the masses alone, as whole numbers."""
     tree, n = basis.tree, basis.n
-    need = [int(high) * _tree_kernels.LIMB + int(low) for high, low in masses.T]
+    need = [int(high) * tree_kernels.LIMB + int(low) for high, low in masses.T]
     need = [w if v < n else -w for v, w in enumerate(need)]
-    for v in _tree_kernels.preorder(tree, basis.root)[:0:-1].tolist():
+    for v in tree_kernels.preorder(tree, basis.root)[:0:-1].tolist():
         need[tree["parent"][v]] += need[v]
     assert need[basis.root] == 0
     return [abs(w) for w in need]
@@ -265,7 +264,7 @@ def assert_feasible(basis, masses):
     tree, flows = basis.tree, flows_of(basis, masses)
     for v in range(len(tree)):
         if v != basis.root:
-            assert int(tree["high"][v]) * _tree_kernels.LIMB + int(tree["low"][v]) == flows[v] > 0
+            assert int(tree["high"][v]) * tree_kernels.LIMB + int(tree["low"][v]) == flows[v] > 0
             assert (v < basis.n) != (tree["parent"][v] < basis.n)
 
 
@@ -306,20 +305,20 @@ def test_blocks_carry_the_potentials_of_large_subtrees():
         cost[child] = C[np.minimum(child, parent), np.maximum(child, parent) - n]
         return cost
 
-    _tree_kernels.set_potentials(tree, basis.root, costs())
-    blocks = _tree_kernels.blocks_of(tree, n, basis.root)
+    tree_kernels.set_potentials(tree, basis.root, costs())
+    blocks = tree_kernels.blocks_of(tree, n, basis.root)
     large, sign = 0, np.repeat([1, -1], 1000)
     for _ in range(2000):
         f, i = tree["potential"] + sign * blocks.shift[tree["block"]], int(rng.integers(1000))
         reduced = C[i] - f[i] - f[n:]
         if reduced.min() < -1e-12:
-            if _tree_kernels.full(blocks):
-                _tree_kernels.cut_blocks(tree, blocks, n, basis.root)
-            large += _tree_kernels.pivot(tree, blocks, n, i, n + int(reduced.argmin()), reduced.min()) < 0
-    f = np.array([_tree_kernels.potential_at(tree, blocks, n, v) for v in range(2000)])
+            if tree_kernels.full(blocks):
+                tree_kernels.cut_blocks(tree, blocks, n, basis.root)
+            large += tree_kernels.pivot(tree, blocks, n, i, n + int(reduced.argmin()), reduced.min()) < 0
+    f = np.array([tree_kernels.potential_at(tree, blocks, n, v) for v in range(2000)])
     assert large > 100
     assert_feasible(basis, np.hstack([A, B]))
-    _tree_kernels.set_potentials(tree, basis.root, costs())
+    tree_kernels.set_potentials(tree, basis.root, costs())
     np.testing.assert_allclose(f, tree["potential"], atol=1e-11)
 
 

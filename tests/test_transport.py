@@ -10,11 +10,11 @@ from scipy.spatial.distance import cdist
 from strategies import CONVEX, EPS, TwoFunctions, compositions, example
 
 import swref
-from swref._kernels import network_simplex
 from swref._masses import FINEST, SPARE, Masses
 from swref._simplex import NetworkSimplex
-from swref._tree_kernels import LIMB, preorder
 from swref.clouds import CloudOracle, _mixture
+from swref.network.dense_kernels import network_simplex
+from swref.network.tree_kernels import LIMB, preorder
 
 OPERATOR, TRACE = swref.get_gauge("operator"), swref.get_gauge("trace")
 FROBENIUS = swref.get_gauge("schatten", p=2)

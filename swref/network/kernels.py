@@ -9,7 +9,7 @@ import numpy as np
 
 from .._certificate_kernels import _two_sum
 from .._njit import njit
-from .._tree_kernels import blocks_of, cut_blocks, full, pivot, potential_at
+from .tree_kernels import blocks_of, cut_blocks, full, pivot, potential_at
 
 HIGH, LOW, BASE, CHANGE, COLUMNS = 0, 3, 6, 7, 8
 CORNER, OPPOSITE, SLOPE, LEVEL, SIZE, FIELDS = 0, 3, 6, 9, 10, 11  # of a node of the search tree

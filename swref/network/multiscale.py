@@ -13,8 +13,8 @@ nevertheless proved by ``_certificate`` alone.
 import numpy as np
 
 from .._masses import Masses
-from .._simplex import FINE, RESIDUAL, BasicPlan, Basis
 from .._validation import EPS
+from .basis import FINE, RESIDUAL, BasicPlan, Basis
 from .refine import cells_of, partner_slopes, refined
 from .search import Search, as_points, kd_order
 
@@ -231,8 +231,8 @@ class MultiscaleSimplex:
     @staticmethod
     def _optimise(costs, basis, pairs, tolerance):
         """Column generation from the basis, in place."""
-        from .._tree_kernels import set_potentials
         from .kernels import simplex_on_arcs
+        from .tree_kernels import set_potentials
 
         tree, potential = basis.tree, basis.tree["potential"]
         for _ in range(ROUNDS):

@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._njit import njit
+from .._kernels import BITS
+from .._njit import njit
 
-BITS = 61  # of the lower limb
 LIMB = 2**BITS
 NONE = np.int64(2**62)  # no mass has so large an upper limb
 SMALL = 300  # nodes: the potentials of smaller subtrees are shifted one by one
