@@ -402,6 +402,18 @@ def test_one_quadratic_cost_agrees_with_pot_for_every_metric(d, matrix_free, mon
         assert result.distance == pytest.approx(np.sqrt(value))
 
 
+@pytest.mark.parametrize("F, gap", [(1e6, 1e-13), (1e9, 1e-11)])
+def test_a_far_point_in_common_costs_few_digits(everywhere, F, gap):
+    """The tolerance of the first pricing is 1e-15 F^2; what is left to W^2 = .08 takes a second round."""
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((2, 300, 2))
+    near = swref.exact_transport(x, y)
+    x, y = (np.vstack([z, [[F, -F]]]) for z in (x, y))
+    result = swref.exact_transport(x, y)
+    assert result.relative_gap <= gap
+    assert result.upper_bound == pytest.approx(near.upper_bound * 300 / 301, rel=1e-11)
+
+
 def test_a_singular_metric_is_bounded_in_rational_arithmetic(everywhere):
     """Displacements near the null direction of a metric whose factor is not exact."""
     rng = np.random.default_rng(0)
