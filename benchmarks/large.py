@@ -111,7 +111,7 @@ def section_metric():
             _, theirs, (peer, floor) = measured(emd2, "uniform", 8000, d, weights)
             print(
                 f"  n = 8000, d = {d}, {weights:6}: {ours:.2f} s, {memory:.0f} MB, gap {gap:.0e}; "
-                f"ot.emd2 {floor:.1f} s, {theirs:.0f} MB: {floor / ours:.0f} x; values apart by {abs(value / peer - 1):.0e}",
+                f"ot.emd2 {floor:.1f} s, {theirs:.0f} MB: {floor / ours:.0f} x; apart by {abs(value / peer - 1):.0e}",
                 flush=True,
             )
 
