@@ -22,7 +22,7 @@ from .measures import dyadic_frame, second_moment, weighted_median
 from .network import MOST_DIMENSIONS, MultiscaleSimplex, c_transform
 
 MOST_DOUBLED = 8  # dimensions in which the oracle keeps twice the digits of images; beyond, that would cost too much
-SMALL = 1000
+SMALL = 2000  # points of both clouds, up to which costs of all pairs in a matrix are faster
 DROPPED = 0.05  # of the tolerance: plans of less total weight are left out of the mixture
 
 
@@ -70,7 +70,8 @@ def transport(x, y, gauge, a=None, b=None, *, tol=1e-6, max_iter=None, strict=Tr
     slack = gamma(I) sum_ij pi_ij (4 eps max(|x_i|, |y_j|))^2 over what moves: clouds that coincide to their last
     digits. When only rounding prevents that, as with far points that need not move, the status is "rounding".
 
-    At most ``max_iter`` transport problems are solved; None: 1000, or d (d + 1) if that is more.
+    At most ``max_iter`` transport problems are solved; None: 1000, or d (d + 1) if that is more. In up to three
+    dimensions none of them makes a matrix of all pairs, beyond a few thousand points: 1e5 points take minutes.
     ``progress=True`` shows a bar; ``callback(lower, upper)`` is called after each oracle call, in squared units.
 
     Raises NotConverged (with ``.result``) when the tolerance is missed, unless ``strict=False``; also after Ctrl-C.
@@ -120,12 +121,11 @@ def certified(x, y, i, j, scale, oracle, gauge, solution, tol, unit=1.0):
 class CloudOracle:
     """Q -> W_Q^2 = min_pi <Q, moment(pi)> between two clouds, by network simplex on the cost |L^T (x - y)|^2, LL^T = Q.
 
-    In up to three dimensions no matrix is made of the pairs of more than SMALL points (``network``).
-
     x (n, d), y (m, d), weights a (n,), b (m,) > 0. The plan is found for the centred clouds: the mean shift D adds the
     same D^T Q D to every plan. Its moment is that of the points themselves. The value is the cost of the plan minus
     what the simplex may have missed: a lower bound up to rounding, which ``lower_bound`` accounts for.
-    A one-dimensional image is transported by sorting.
+    A one-dimensional image is transported by sorting. In up to three dimensions, no matrix is made of the pairs of more
+    than SMALL points: see ``network``.
     """
 
     def __init__(self, x, y, a, b):

@@ -22,8 +22,8 @@ def exact_transport(x, y, a=None, b=None, metric=None):
     squared_distance, plan (CSR, n x m), potentials (f, g), gradient(). Status "converged": the relative gap is at most
     1e-12, but for clouds that coincide to their last digits; else "rounding". It never raises NotConverged.
 
-    For d <= 3 no matrix is made: a multiscale network simplex on the arcs that can matter, exact for all pairs; 1e5
-    points take seconds to a minute. For d > 3 a network simplex on the full matrix of costs.
+    For d <= 3 and more than a few thousand points no matrix is made: a multiscale network simplex on the arcs that can
+    matter, exact for all pairs; 1e5 points take seconds to a minute. Else a network simplex on the matrix of costs.
 
     Raises ValueError for malformed clouds, weights or metric, a metric that is zero, and more than 2,097,151 points x.
     """

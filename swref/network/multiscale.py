@@ -96,7 +96,9 @@ class MultiscaleSimplex:
     """
 
     def __init__(self, A, B):
-        self.n, self.limbs, self.orders, self.basis = A.shape[1], (A, B), None, None
+        self.n, self.limbs = A.shape[1], (A, B)
+        self.orders = self.sides = None  # k-d orders of the last cold start, and the masses in them
+        self.basis, self.g, self.cold_gap = None, None, 0.0
 
     def solve(self, X, Y):
         """The ``BasicPlan`` for the costs |X_i - Y_j|^2, images (n, r), (m, r) as pairs (high, low)."""
@@ -242,7 +244,7 @@ class MultiscaleSimplex:
             pivots = simplex_on_arcs(tree, costs.n, basis.root, sources, sinks, costs.of_arcs(sources, sinks), least)
             set_potentials(tree, basis.root, costs.of_tree(tree))
             slope = MultiscaleSimplex._slopes(basis, costs.P)
-            more = _distinct(np.append(pairs, costs.violated(potential, slope, 2 * least)))
-            if len(more) == len(pairs) and (pivots == 0 or least == tolerance):
+            more, known = costs.violated(potential, slope, 2 * least), len(pairs)
+            pairs = _distinct(np.append(pairs, more))
+            if not len(more) or (len(pairs) == known and pivots == 0):
                 return
-            pairs = more
