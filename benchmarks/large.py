@@ -1,16 +1,18 @@
-"""How far and how fast is exact transport? CPU time of one thread; every case runs in a process of its own.
+"""How far and how fast is exact transport? CPU time of one thread.
 
     python benchmarks/large.py             # all sections, about forty minutes
-    python benchmarks/large.py metric      # one of: metric, far, distance, matrix, warm, hard, profile, pairs
+    python benchmarks/large.py metric      # one of: metric, far, distance, hard, warm, matrix, profile, pairs
 
 metric    one metric, n = 8000: ``exact_transport`` beside ``ot.emd2`` with its cost matrix ready; memory of both
 far       one metric, n = 1e4, 3e4, 1e5, four kinds of clouds: seconds, memory, gap, exponents
 distance  the distance to 1e-6, d = 2: calls, seconds, memory; n = 8000 beside one ``ot.emd2``
-matrix    d = 10: the simplex on a matrix beside ``ot.emd2``, equal and random weights
-warm      the same clouds once more, after the metric has changed by 1e-1 to 1e-4
 hard      mass that collapses, clouds that nearly coincide, ties, heavy tails, metrics of rank one and nearly
+warm      the same clouds once more, after the metric has changed by 1e-1 to 1e-4
+matrix    d = 10: the simplex on a matrix beside ``ot.emd2``, equal and random weights
 profile   where the time goes at n = 1e5
 pairs     n = 1e5: the reduced costs of all 10^10 pairs, read one by one
+
+Cases whose memory is shown run in processes of their own, and first: a new process starts from its parent's peak.
 """
 
 import os
@@ -144,19 +146,19 @@ def section_distance():
             )
 
 
-def section_matrix():
-    for n in (1000, 2000, 4000, 8000):
+def section_hard():
+    line = np.array([[1.0, 1.0], [1.0, 1.0]])
+    cases = [(kind, n, None) for kind in ("collapse", "coincident", "grid", "heavy tails") for n in (10_000, 20_000)]
+    cases += [("uniform", n, line) for n in (10_000, 20_000)]
+    cases += [("uniform", n, line + 1e-8 * np.eye(2)) for n in (10_000, 20_000)]
+    for kind, n, metric in cases:
         for weights in ("equal", "random"):
-            x, y, a, b = clouds("uniform", n, 10, weights)
-            C = ot.dist(x, y)
-            start = process_time()
-            value = ot.emd2(a, b, C, numItermax=10**8)
-            floor, start = process_time() - start, process_time()
-            order = np.argsort(x[:, 0]), np.argsort(y[:, 0])
-            plan = NetworkSimplex(*Masses(a, b).limbs(), *order).solve(C)
-            ours = process_time() - start
-            apart = abs(plan.masses @ C[plan.rows, plan.columns] / value - 1)
-            print(f"  n = {n}, {weights:6}: {ours:.2f} s = {ours / floor:.2f} emd2; apart {apart:.0e}", flush=True)
+            seconds, memory, (_, gap, status) = measured(exact, kind, n, 2, weights, metric)
+            name = kind if metric is None else "rank one" if metric[0, 0] == 1 else "nearly rank one"
+            print(
+                f"  {name:15} n = {n}, {weights:6}: {seconds:.1f} s, {memory:.0f} MB, gap {gap:.0e}, {status}",
+                flush=True,
+            )
 
 
 def section_warm():
@@ -172,19 +174,19 @@ def section_warm():
         print(f"  {kind:8} n = 30000, change of the metric " + ", ".join(text), flush=True)
 
 
-def section_hard():
-    line = np.array([[1.0, 1.0], [1.0, 1.0]])
-    cases = [(kind, n, None) for kind in ("collapse", "coincident", "grid", "heavy tails") for n in (10_000, 20_000)]
-    cases += [("uniform", n, line) for n in (10_000, 20_000)]
-    cases += [("uniform", n, line + 1e-8 * np.eye(2)) for n in (10_000, 20_000)]
-    for kind, n, metric in cases:
+def section_matrix():
+    for n in (1000, 2000, 4000, 8000):
         for weights in ("equal", "random"):
-            seconds, memory, (_, gap, status) = measured(exact, kind, n, 2, weights, metric)
-            name = kind if metric is None else "rank one" if metric[0, 0] == 1 else "nearly rank one"
-            print(
-                f"  {name:15} n = {n}, {weights:6}: {seconds:.1f} s, {memory:.0f} MB, gap {gap:.0e}, {status}",
-                flush=True,
-            )
+            x, y, a, b = clouds("uniform", n, 10, weights)
+            C = ot.dist(x, y)
+            start = process_time()
+            value = ot.emd2(a, b, C, numItermax=10**8)
+            floor, start = process_time() - start, process_time()
+            order = np.argsort(x[:, 0]), np.argsort(y[:, 0])
+            plan = NetworkSimplex(*Masses(a, b).limbs(), *order).solve(C)
+            ours = process_time() - start
+            apart = abs(plan.masses @ C[plan.rows, plan.columns] / value - 1)
+            print(f"  n = {n}, {weights:6}: {ours:.2f} s = {ours / floor:.2f} emd2; apart {apart:.0e}", flush=True)
 
 
 def section_profile():
