@@ -280,8 +280,8 @@ def test_a_refined_tree_is_feasible_to_the_last_unit(kind):
     }[kind]
     solver, images = solver_of(x, y, a, b)
     X, Y = images(np.eye(2))
-    solver._arrange(X[0], Y[0])
-    (P, n, sides, _), (fine, _, parts, first) = [*solver._levels(solver._points(X, Y))][-2:]
+    orders, sides = solver._arranged(X[0], Y[0])
+    (P, n, sides, _), (fine, _, parts, first) = [*solver._levels(solver._points(X, Y, orders), sides)][-2:]
     coarse = Basis(*sides, np.arange(n), np.arange(len(P) - n))
     assert_feasible(coarse, np.hstack(sides))
     network_simplex(square(P[:n, :2], P[n:, :2]), coarse.tree, coarse.root, 1e-14)

@@ -133,7 +133,7 @@ class MultiscaleSimplex:
         from .kernels import BASE, CHANGE
 
         if self.orders is None:
-            self._arrange(X, Y)
+            self.orders, self.sides = self._arranged(X, Y)
         (s, t), least = self.orders, np.empty(self.n)
         costs = self._costs((X, X_low), (Y, Y_low), shrink)
         rows, columns = (np.argsort(order)[side] for order, side in zip((s, t), plan[:2], strict=True))
@@ -143,15 +143,17 @@ class MultiscaleSimplex:
         least[s] = costs.columns.least(P, Q, slope, 1, shrink=shrink)[1][:, 0]
         return least
 
-    def _arrange(self, X, Y):
-        self.orders = kd_order(X), kd_order(Y)
-        self.sides = tuple(side[:, order] for side, order in zip(self.limbs, self.orders, strict=True))
+    def _arranged(self, X, Y):
+        """(k-d orders, the masses in these orders)"""
+        orders = kd_order(X), kd_order(Y)
+        return orders, tuple(side[:, order] for side, order in zip(self.limbs, orders, strict=True))
 
-    def _points(self, X, Y):
-        return np.concatenate([as_points(*(part[k] for part in z)) for z, k in zip((X, Y), self.orders, strict=True)])
+    @staticmethod
+    def _points(X, Y, orders):
+        return np.concatenate([as_points(*(part[k] for part in z)) for z, k in zip((X, Y), orders, strict=True)])
 
     def _costs(self, X, Y, shrink=1.0):
-        return Costs(self._points(X, Y), self.n, shrink)
+        return Costs(self._points(X, Y, self.orders), self.n, shrink)
 
     def _warm(self, X, Y):
         """Optimise the last tree; None, with nothing done, if the metric has moved too far for that to pay."""
@@ -175,9 +177,9 @@ class MultiscaleSimplex:
         return 2 * tolerance, self.basis.tree["potential"].copy()
 
     def _cold(self, X, Y):
-        self._arrange(X[0], Y[0])
+        orders, masses = self._arranged(X[0], Y[0])
         coarse = basis = None
-        for P, n, sides, first in self._levels(self._points(X, Y)):
+        for P, n, sides, first in self._levels(self._points(X, Y, orders), masses):
             costs = Costs(P, n)
             if basis is None:
                 basis, g = Basis(*sides, np.arange(n), np.arange(costs.m)), np.zeros(costs.m)
@@ -187,13 +189,13 @@ class MultiscaleSimplex:
                 cells = refined(basis.tree, coarse.n, coarse.P, first, P, np.hstack(sides))
                 basis = Basis.of_cells(*cells, n, basis.total)
             pairs, f = costs.candidates(g, slope)
-            self.cold_gap = self._gap(costs, basis, f, g, sides)
+            gap = self._gap(costs, basis, f, g, sides)
             self._optimise(costs, basis, pairs, costs.tolerance)
             coarse = costs
-        self.basis = basis
+        self.orders, self.sides, self.basis, self.cold_gap = orders, masses, basis, gap  # at once: Ctrl-C may come
         return costs
 
-    def _levels(self, P):
+    def _levels(self, P, masses):
         """(points, number of sources, masses of both sides, first parts of the nodes before), from coarse to fine."""
         from .._kernels import sums_of
 
@@ -201,16 +203,16 @@ class MultiscaleSimplex:
         most = max(map(len, clouds))
         for L in [*(L for L in range(COARSEST, 40, RATIO) if (1 << L) * 2 ** (RATIO - 0.5) <= most), None]:
             points, sides, bounds = [], [], []
-            for Z, masses in zip(clouds, self.sides, strict=True):
+            for Z, side in zip(clouds, masses, strict=True):
                 if L is None or 1 << L > len(Z) // 2:
                     bound = np.arange(len(Z) + 1)
                 else:
                     bound = (np.arange((1 << L) + 1) * len(Z)) >> L
-                    weight = Masses.as_floats(masses)[:, None]
-                    masses, Z = sums_of(masses, bound), np.add.reduceat(Z * weight, bound[:-1])
+                    weight = Masses.as_floats(side)[:, None]
+                    side, Z = sums_of(side, bound), np.add.reduceat(Z * weight, bound[:-1])
                     Z = Z / np.add.reduceat(weight, bound[:-1])
                 points.append(Z)
-                sides.append(masses)
+                sides.append(side)
                 bounds.append(bound)
             first, n = None, len(points[0])
             if before is not None:
