@@ -15,7 +15,7 @@ from strategies import EPS, orthogonal, seeds
 import swref
 import swref.clouds
 from swref._certificate_kernels import least_reduced, mapped
-from swref._masses import MOST, Masses
+from swref._masses import MOST, SPARE, Masses
 from swref.clouds import CloudOracle
 from swref.network import MultiscaleSimplex, c_transform, tree_kernels
 from swref.network.basis import Basis
@@ -329,6 +329,24 @@ def test_slopes_are_half_the_gradients_of_potentials():
     slope = partner_slopes(np.vstack([x, x + step]), np.arange(50), 50 + np.arange(50), np.full(50, 0.02))
     np.testing.assert_allclose(slope[:50], np.tile(-step, (50, 1)), atol=1e-14)
     np.testing.assert_allclose(slope[50:], np.tile(step, (50, 1)), atol=1e-14)
+
+
+def test_the_perturbation_is_rounded_away():
+    masses = np.array([[0, 0, 3], [(5 << SPARE) - 3, (5 << SPARE) + 9, 7]])
+    assert Masses.as_floats(masses).tolist() == [5, 5, 3 * 2.0 ** (61 - SPARE)]
+
+
+def test_more_points_than_half_words_have_units():
+    """150,000 sources of three sinks: the program's optimality conditions, read off all pairs."""
+    rng = np.random.default_rng(0)
+    x, y, b = rng.random((150_000, 2)), rng.random((3, 2)), np.array([0.2, 0.3, 0.5])
+    result, C = swref.exact_transport(x, y, b=b), square(x, y)
+    f, g = result.potentials
+    np.testing.assert_allclose(result.plan.sum(0), b, rtol=150_000 * EPS)  # a plain sum
+    np.testing.assert_allclose(result.plan.sum(1), 1 / 150_000, rtol=4 * EPS)
+    assert (C - f[:, None] - g).min() >= -4 * EPS
+    assert f.mean() + b @ g == pytest.approx((result.plan * C).sum(), rel=1e-12)
+    assert result.status == "converged"
 
 
 def test_more_points_than_the_units_allow_are_refused():
