@@ -20,7 +20,8 @@ def exact_transport(x, y, a=None, b=None, metric=None):
     (d, d): positive semidefinite, singular ones included; None: the identity, so that the value is W_2^2. Returns a
     ``TransportResult``: lower_bound <= value <= upper_bound for exactly the floats given, rounding included,
     squared_distance, plan (CSR, n x m), potentials (f, g), gradient(). Status "converged": the relative gap is at most
-    1e-12, but for clouds that coincide to their last digits; else "rounding". It never raises NotConverged.
+    1e-12, but for clouds that coincide to their last digits; else "rounding", as with nearly singular metrics, whose
+    own digits limit the bounds to some 1e-15 of the clouds' squared size. It never raises NotConverged.
 
     For d <= 3 and more than a few thousand points no matrix is made: a multiscale network simplex on the arcs that can
     matter, exact for all pairs; 1e5 points take seconds to a minute. Else a network simplex on the matrix of costs.
