@@ -6,7 +6,7 @@ Formulas and numbering follow G. Peyre, "Muon Dynamics as a Spectral Wasserstein
 
 from . import convexity, energies, gaussian_flows, geodesics, sphere
 from ._errors import GaugeError, NotConverged
-from .clouds import PairwiseResult, TransportResult, displacement, pairwise, transport
+from .clouds import PairwiseResult, TransportResult, displacement, exact_transport, pairwise, transport
 from .flows import FlowResult, flow
 from .gauges import (
     Gauge,
@@ -26,7 +26,7 @@ __version__ = "0.1.0"
 __all__ = [
     "DynamicResult", "FlowResult", "Gauge", "GaugeError", "GaussianResult", "NotConverged", "PairwiseResult",
     "SpectralGauge", "SphericalResult", "TransportResult", "check_gauge", "convexity", "displacement", "dual_norm",
-    "dynamic_transport", "energies", "flow", "gaussian_flows", "gaussian_transport", "geodesics", "get_gauge",
-    "list_gauges", "lmo", "measure_lmo", "moment_lower_bound", "pairwise", "register_gauge", "sphere",
+    "dynamic_transport", "energies", "exact_transport", "flow", "gaussian_flows", "gaussian_transport", "geodesics",
+    "get_gauge", "list_gauges", "lmo", "measure_lmo", "moment_lower_bound", "pairwise", "register_gauge", "sphere",
     "spherical_transport", "tangent_norm", "transport",
 ]  # fmt: skip
