@@ -51,7 +51,7 @@ def call_limit(max_iter, d):
 
 
 @steady
-def solve(oracle, gauge, *, tol, max_iter, slack=0.0, report=None):
+def solve(oracle, gauge, *, tol, max_iter, slack=0.0, report=None, expert=None):
     """Bracket max_{Q in K} W_Q^2 = min_pi gamma(moment(pi)) until U - L <= tol U + slack.
 
     ``oracle.evaluate(Q)`` returns (value, moment, handle): a lower bound of the minimum over plans of <Q, moment>
@@ -66,16 +66,25 @@ def solve(oracle, gauge, *, tol, max_iter, slack=0.0, report=None):
     *central* Q is queried: exact solutions sit at corners, where the next cut is shallow and progress stalls. Where the
     atoms had predicted the oracle's value well, only the looseness is in the way, and the fraction shrinks. When a
     query disappoints, the next ones move towards the best Q so far (in-out stabilisation).
+
+    ``expert(solution)`` is asked after each call, until it answers with an iterator of (Q, (value, moment, handle)).
+    These take the place of oracle calls, are counted as such, and are believed. Then the loop goes on from the best Q.
     """
     d = oracle.dimension
     master = _Master(gauge_for(gauge, d), d)
     query = master.start()
     lower, metric, lower_handle = -np.inf, None, None
-    history, status, trust, looseness = [], "max_iter", 1.0, LOOSENESS
+    history, status, trust, looseness, steps = [], "max_iter", 1.0, LOOSENESS, iter(())
     patience = PATIENCE + d * (d + 1) // 2
+
+    def so_far():
+        bounds, handles = (lower, master.upper), master.handles[: len(master.best)]
+        return Solution(*bounds, metric, lower_handle, master.best, handles, status, np.array(history))
+
     try:
         for _ in range(max_iter):
-            value, moment, handle = oracle.evaluate(query)
+            step = next(steps, None)
+            query, (value, moment, handle) = step or (query, oracle.evaluate(query))
             allowed = slack(handle) if callable(slack) else slack
             if history:
                 surprise = max(10 * (master.predict(query) - value), ROUNDING * master.upper)
@@ -84,7 +93,7 @@ def solve(oracle, gauge, *, tol, max_iter, slack=0.0, report=None):
             if better:
                 lower, metric, lower_handle = max(value, 0.0), query, handle
             master.add(symmetrize(moment), handle)
-            if not master.upper <= lower + tol * master.upper + allowed:
+            if step is None and not master.upper <= lower + tol * master.upper + allowed:
                 central = master.solve(looseness * (master.upper - lower))
             gap = master.upper - lower
             history.append((lower, master.upper))
@@ -96,14 +105,18 @@ def solve(oracle, gauge, *, tol, max_iter, slack=0.0, report=None):
             if len(history) > patience and gap > 0.9 * (history[-1 - patience][1] - history[-1 - patience][0]):
                 status = "stalled"
                 break
+            if step is not None:
+                query = metric
+                continue
+            if expert is not None and (found := expert(so_far())) is not None:
+                steps, expert = found, None
             trust = min(1.0, trust / TRUST_FACTOR) if better else max(TRUST_FLOOR, TRUST_FACTOR * trust)
             query = trust * central + (1 - trust) * metric
     except KeyboardInterrupt:
         if not history:
             raise
         status = "interrupted"
-    handles = master.handles[: len(master.best)]
-    return Solution(lower, master.upper, metric, lower_handle, master.best, handles, status, np.array(history))
+    return so_far()
 
 
 class _Master:
