@@ -3,6 +3,7 @@
 Numba is imported on first use: it takes longer to import than a small problem takes to solve.
 """
 
+from copy import copy
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -17,7 +18,8 @@ from ._session import silent, steady
 from ._simplex import BasicPlan, NetworkSimplex
 from ._validation import EPS, as_array, as_clouds, as_fraction, as_masses, as_tolerance
 from .gauges import gauge_for
-from .maxmin import call_limit, solve
+from .joint import solve
+from .maxmin import call_limit
 from .measures import dyadic_frame, second_moment, weighted_median
 
 MOST_DOUBLED = 8  # dimensions in which the oracle keeps twice the digits of images; beyond, that would cost too much
@@ -123,6 +125,17 @@ class CloudOracle:
         spread = second_moment(x - self.means[0], self.a) + second_moment(y - self.means[1], self.b)
         axis = np.linalg.eigh(spread)[1][:, -1]
         self.order = tuple(np.argsort((z - mean) @ axis) for z, mean in zip((x, y), self.means, strict=True))
+
+    def spanning(self):
+        """(d, n + m): columns that span all displacements."""
+        return np.concatenate([z - self.means[0] for z in (self.x, self.y)]).T
+
+    def within(self, basis):
+        """The oracle in the coordinates of an orthonormal ``basis`` (d, r) of a space that holds all displacements."""
+        part, origin = copy(self), self.means[0]
+        part.x, part.y, *part.means = ((z - origin) @ basis for z in (self.x, self.y, *self.means))
+        part.dimension = basis.shape[1]
+        return part
 
     @cached_property
     def simplex(self):

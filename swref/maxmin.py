@@ -155,6 +155,9 @@ class _Master:
     def solve(self, accuracy):
         """Move the weights to a central point within ``accuracy`` of the optimum; returns its metric Q, in K."""
         scale, accuracy = self.upper, max(accuracy / self.upper, 1e-13)
+        if (skipped := self.weights[:-1] == 0).any():  # atoms of an expert, for which the master was not solved
+            self.weights[:-1][skipped] = 1 / len(skipped)
+            self.weights /= self.weights.sum()
         moments = self.moments / scale
         flat = moments.reshape(len(moments), -1)
 

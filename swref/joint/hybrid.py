@@ -1,59 +1,48 @@
 """The engine, with an expert: from ten dimensions on, an interior point method takes over where cutting planes are slow.
 
-Which is the faster depends on the gauge, the clouds and the tolerance, so the engine begins, and what it has found
-starts the expert. Whatever the expert reaches is an atom and a metric more for the engine, which goes on if need be.
+Which of the two is faster depends on gauge, data and tolerance, so the engine begins, and what it has found starts the
+expert. What the expert finds is more atoms and a metric for the engine, which goes on if need be: nothing is lost.
 """
 
+from dataclasses import replace
+
 import numpy as np
-import scipy.sparse as sp
 
 from .. import maxmin
 from ..gauges import gauge_for
-from .program import SHARE, JointProgram
+from .program import cloud_steps
 
-LEAST = 10  # dimensions
-WARM, CALLS = 0.1, 8  # the gap and the oracle calls from which on an expert is asked
-MOST, STUCK = 60, 4
-EXACT = 30
+LEAST = 10  # dimensions; below, the engine needs few calls
+GAP = 0.1  # relative, below which an expert may start: its first plan is the engine's
+WINDOW = 8  # oracle calls over which the rate of the gap is measured
+CALLS = 25  # more oracle calls than this, at that rate, take longer than an expert: the rate only falls
 
 
-def solve(oracle, gauge, *, tol, **options):
-    """``maxmin.solve`` between clouds, with the joint interior point as its expert."""
-    gauge = gauge_for(gauge, oracle.dimension)
+def solve(oracle, gauge, *, tol, steps=cloud_steps, **options):
+    """``maxmin.solve`` with the interior point ``steps(oracle, gauge, body, solution, tol)``, in the span of the data.
+
+    ``oracle.spanning()``, (d, r), spans all displacements, and ``oracle.within(B)`` is the oracle in the coordinates of
+    an orthonormal B (d, r). For r < d and a spectral gauge that is exact: metrics Q of the span become B Q B^T.
+    """
+    gauge, d = gauge_for(gauge, oracle.dimension), oracle.dimension
+    if d < LEAST:
+        return maxmin.solve(oracle, gauge, tol=tol, **options)
+    spanning, basis = oracle.spanning(), None
+    if spanning.shape[1] < d and (inner := gauge._within(d, spanning.shape[1])) is not None:
+        basis = np.linalg.qr(spanning)[0]
+        oracle, gauge = oracle.within(basis), inner
+    body = gauge._body(oracle.dimension)
 
     def expert(solution):
-        body = gauge._body(oracle.dimension)
-        return steps(oracle, gauge, body, solution, tol) if body and slow(solution, tol) else None
+        return steps(oracle, gauge, body, solution, tol) if slow(solution.history, tol) else None
 
-    return maxmin.solve(oracle, gauge, tol=tol, expert=expert, **options)
-
-
-def slow(solution, tol):
-    lower, upper = solution.history[-1]
-    return len(solution.history) >= CALLS and upper - lower < WARM * upper
+    solution = maxmin.solve(oracle, gauge, tol=tol, expert=None if body is None else expert, **options)
+    return solution if basis is None else replace(solution, metric=basis @ solution.metric @ basis.T)
 
 
-def steps(oracle, gauge, body, solution, tol):
-    n, m = len(oracle.a), len(oracle.b)
-    plans = (sp.coo_array((w * h.masses, (h.rows, h.columns)), shape=(n, m)) for w, h in zip(solution.weights, solution.handles))
-    mixture = sp.coo_array(sum(plan.tocsr() for plan in plans))
-    D = oracle.y[mixture.col] - oracle.x[mixture.row]
-    gap = max(solution.upper - solution.lower, 0.3*WARM*solution.upper)
-    Q = gauge._smoothed((D.T * mixture.data) @ D, SHARE * gap / oracle.dimension).Q
-    start = oracle.evaluate(Q)
-    yield Q, start
-    program = JointProgram(oracle, body, Q, start[2], mixture, gap)
-    lower, upper, stuck = solution.lower, solution.upper, 0
-    for _ in range(MOST):
-        try:
-            shares = program.step()
-        except np.linalg.LinAlgError:
-            break
-        Q, (value, moment, handle) = proof = program.proof(upper - lower < EXACT * tol * upper)
-        lower, upper = max(lower, value), min(upper, gauge.value(moment))
-        stuck = stuck + 1 if max(shares) < 0.02 else 0
-        if DEBUG: print(len(program.pairs.I), 'mu %.1e'%program.mu, 'shares %.2f %.2f'%shares, 'L %.9f U %.9f gap %.1e'%(value, gauge.value(moment), 1-lower/upper), flush=True)
-        yield proof
-        if stuck == STUCK:
-            break
-DEBUG=False
+def slow(history, tol):
+    """Whether bounds (k, 2) that go on as in the last calls will need more than CALLS calls to a relative gap tol."""
+    if len(history) <= WINDOW:
+        return False
+    before, now = ((upper - lower) / upper for lower, upper in history[[-1 - WINDOW, -1]])
+    return now < GAP and np.log(now / tol) * WINDOW > CALLS * np.log(before / now)

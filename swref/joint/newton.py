@@ -95,20 +95,18 @@ def _moments(Z, w, I, J, shape):
 
 
 def by_pairs(pairs, shape, side):
-    """Eliminate Y by 1/D, one LU of size P + n + m: for fewer pairs P than dimensions of Q.
+    """Eliminate Y by 1/D, then one LU of size P + n + m, refined twice: for fewer pairs P than dimensions of Q.
 
-    (diag(s/pi) + A D^-1 A^T, -E^T; -E, 0). Here dpi is what comes out accurately.
+    (diag(s/pi) + A D^-1 A^T, -B; -B^T, C). Here dpi is what comes out accurately.
     """
-    (n, m), I, J, P, d = shape, pairs.I, pairs.J, len(pairs.I), len(side.V)
-    Z, ratio, e = pairs.Z @ side.V, pairs.s / pairs.pi, len(pairs.I) + n + m - 1
-    N = side.V.T @ side.normal @ side.V
-    U = N / side.D
-    K = np.zeros((e + 1, e + 1))
+    (n, m), I, J, P, ratio = shape, pairs.I, pairs.J, len(pairs.I), pairs.s / pairs.pi
+    Z, N, e = pairs.Z @ side.V, side.V.T @ side.normal @ side.V, len(pairs.I) + n + m - 1
+    U, last, K = N / side.D, np.flatnonzero(J < m - 1), np.zeros((e + 1, e + 1))
     K[:P, :P] = _gram(Z, side.D)
     K[np.arange(P), np.arange(P)] += ratio
-    last = np.flatnonzero(J < m - 1)
-    K[np.arange(P), P + I] = K[P + I, np.arange(P)] = K[last, P + n + J[last]] = K[P + n + J[last], last] = -1
-    K[:P, e] = K[e, :P] = -quadratic(Z, U)
+    K[np.arange(P), P + I] = K[last, P + n + J[last]] = -1
+    K[:P, e] = -quadratic(Z, U)
+    K[P:, :P] = K[:P, P:].T
     K[e, e] = np.vdot(U, N)
     size = K.diagonal().copy()
     size[P:e] = np.append(np.bincount(I, 1 / size[:P], n), np.bincount(J, 1 / size[:P], m)[:-1])

@@ -26,11 +26,43 @@ SPREAD = 0.3  # part of the first plan that is central; the rest is the mixture 
 HEAVY = 0.03  # of a point's mass: cells of the mixture that are listed
 SHARE = 0.3  # of the gap of the pairs: that of K
 BY_PAIRS = 1.5  # dimensions of Q per pair, from which ``by_pairs`` is faster
-CARRIES = 0.05  # of a point's mass: unlisted pairs that would carry it are listed
+CARRIES = 0.15  # of a point's mass: unlisted pairs that would carry it are listed
 FAR = 300  # pairs whose slack is this many times that of listing are dropped, if they carry next to nothing
-LISTED, BLOCKING = 3, 4  # pairs per point that are listed at once, after a step and to redo it
+LISTED, BLOCKING = 2, 2  # pairs per point that are listed at once, after a step and to redo it
 SWEEPS, HALVES = 30, 12  # of the central start: rounds of potentials, and Newton steps in each
+LEAST_GAP = 0.03  # relative, at the start: below it the first plan is not central enough
+EXACT = 30  # times the tolerance: gaps below it are worth a network simplex
+SHORT, PATIENCE = 0.02, 4  # steps that are so short, so many times, get nowhere
 UNCENTRED = 0.5  # least part of mu that a step keeps after a step was short
+
+
+def cloud_steps(oracle, gauge, body, solution, tol):
+    """The steps of the joint program as the engine's expert, started from what the engine has found."""
+    mixture = mixed_plans(solution, oracle)
+    D = oracle.y[mixture.col] - oracle.x[mixture.row]
+    gap = max(solution.upper - solution.lower, LEAST_GAP * solution.upper)
+    Q = gauge._smoothed((D.T * mixture.data) @ D, SHARE * gap / len(D.T)).Q
+    start = oracle.evaluate(Q)
+    yield Q, start
+    program = JointProgram(oracle, body, Q, start[2], mixture, gap)
+    lower, upper, short = solution.lower, solution.upper, 0
+    while short < PATIENCE:
+        try:
+            shares = program.step()
+        except np.linalg.LinAlgError:  # rounding: Q or a multiplier is no longer positive definite
+            return
+        Q, (value, moment, handle) = program.proof(exact=upper - lower < EXACT * tol * upper)
+        lower, upper = max(lower, value), min(upper, gauge.value(moment))
+        short = short + 1 if max(shares) < SHORT else 0
+        yield Q, (value, moment, handle)
+
+
+def mixed_plans(solution, oracle):
+    """The plan (COO, n x m) of a solution's mixture."""
+    shape = len(oracle.a), len(oracle.b)
+    parts = zip(solution.weights, solution.handles, strict=True)
+    plans = (sp.coo_array((weight * plan.masses, (plan.rows, plan.columns)), shape=shape) for weight, plan in parts)
+    return sp.coo_array(sum(plan.tocsr() for plan in plans))
 
 
 @dataclass
