@@ -24,9 +24,10 @@ import numpy as np
 from _sections import main
 
 import swref
-from swref import _grid_kernels, grids
-from swref._grid_bounds import Problem
-from swref._spacetime import SpaceTime
+from swref.grids import kernels
+from swref.grids.bounds import Problem
+from swref.grids.distance import _Admm
+from swref.grids.spacetime import SpaceTime
 
 EXPONENTS = (1, 2, np.inf)
 FLOOR = 1e-3
@@ -97,7 +98,7 @@ def section_profile():
     for n_time, n in ((16, 32), (64, 128)):
         rho0, rho1 = ((1 - FLOOR) * rho + FLOOR for rho in two_blobs(n))
         grid = SpaceTime(n_time, (n, n), (1 / n, 1 / n))
-        admm = grids._Admm(Problem(grid, rho0, rho1, swref.get_gauge("operator"), 2, False))
+        admm = _Admm(Problem(grid, rho0, rho1, swref.get_gauge("operator"), 2, False))
         seconds = {"projections of 3 x 3 matrices": 0.0, "transforms": 0.0, "projections on K": 0.0}
 
         def timed(name, function, seconds=seconds):
@@ -111,8 +112,8 @@ def section_profile():
             return call
 
         admm.step()
-        kernel = _grid_kernels.admm_cells
-        _grid_kernels.admm_cells = timed("projections of 3 x 3 matrices", kernel)
+        kernel = kernels.admm_cells
+        kernels.admm_cells = timed("projections of 3 x 3 matrices", kernel)
         grid.solve = timed("transforms", grid.solve)
         admm.problem.project = timed("projections on K", admm.problem.project)
         repeats = 100 if n == 32 else 8
@@ -120,7 +121,7 @@ def section_profile():
         for _ in range(repeats):
             admm.step()
         total = time.perf_counter() - start
-        _grid_kernels.admm_cells = kernel
+        kernels.admm_cells = kernel
         parts = seconds | {"rest (differences, sums)": total - sum(seconds.values())}
         print(f"  {n_time} x {n}^2: {total / repeats * 1e3:.1f} ms per iteration, of which")
         for name, value in parts.items():

@@ -109,7 +109,7 @@ def mlp():
 
     def energies(where, runs, axis):
         """The energies (5, points) of all draws at these times, fractions or lengths."""
-        return np.array([mlp.energy_at(run, where, axis) for run in runs])
+        return np.array([run.energy_at(where, axis) for run in runs])
 
     numbers = {"ratio": [mlp.dissipation_ratio(draw.problem) for draw in draws], "times": times, "progress": progress}
     numbers |= {"lengths": lengths, "tols": tols}
@@ -182,14 +182,14 @@ def _attention_runs(settings, flows, descents, loops, levels):
     for what in ("times", "forces", "length"):
         low, end = getattr(flows[0], what)[1] / 10, max(getattr(flow, what)[-1] for flow in flows)
         where = np.geomspace(low, end, 40)
-        curves = [np.interp(where, getattr(flow, what), np.log(flow.energy / flow.energy[0])) for flow in flows]
-        found[what] = {"where": where, "energy": np.exp(curves)}
+        curves = [flow.energy_at(where, what) / flow.energy[0] for flow in flows]
+        found[what] = {"where": where, "energy": curves}
         found[what]["when"] = [[flow.when(level, what) for level in levels] for flow in flows]
     found["snapshots"] = {
         "times": flows[0].snapshot_times,
-        "energy": [np.interp(flow.snapshot_times, flow.times, flow.energy) / flow.energy[0] for flow in flows],
+        "energy": [flow.energy_at(flow.snapshot_times) / flow.energy[0] for flow in flows],
     }
-    inside = [attention.inside(setting, flow.heads) for setting, flow in zip(settings, flows, strict=True)]
+    inside = [attention.inside(setting, flow.positions) for setting, flow in zip(settings, flows, strict=True)]
     found["snapshots"] |= {name: [each[name] for each in inside] for name in inside[0]}
     found["steps"] = {
         "energy": [run.best()[::3] / run.best()[0] for run in descents],
@@ -257,8 +257,8 @@ def mmd():
     times, lengths = np.append(np.outer([0.1, 1, 10], decade), [100, 150, 200, 300, 400]), np.linspace(0, 6.4, 33)
 
     def energies(flows, where, axis):
-        """Log-linear between steps; 1e-9 stands for the zero that a flow may reach."""
-        return np.exp([np.interp(where, getattr(f, axis), np.log(np.maximum(f.energy, 1e-9))) for f in flows])
+        """1e-9 stands for the zero that a flow may reach."""
+        return np.maximum([flow.energy_at(where, axis) for flow in flows], 1e-9)
 
     # Two samples of the target's law are this far apart: below it a flow fits the sample.
     samples = [(mmd.clouds(seed=seed)[1], mmd.clouds(seed=seed + 100)[1]) for seed in range(20)]

@@ -5,11 +5,11 @@ Formulas and numbering follow G. Peyre, "Muon Dynamics as a Spectral Wasserstein
 """
 
 from . import convexity, energies, gaussian_flows, geodesics, sphere
+from ._errors import GaugeError, NotConverged
 from .clouds import displacement, transport
 from .flows import FlowResult, flow
 from .gauges import (
     Gauge,
-    GaugeError,
     SpectralGauge,
     check_gauge,
     get_gauge,
@@ -19,7 +19,6 @@ from .gauges import (
 from .gaussians import gaussian_transport, moment_lower_bound
 from .grids import dynamic_transport
 from .lmo import dual_norm, lmo, measure_lmo, tangent_norm
-from .maxmin import NotConverged
 from .sphere import spherical_transport
 
 __version__ = "0.1.0"

@@ -6,10 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ._certificate import CrossedBounds
+from ._errors import CrossedBounds, NotConverged, shown
 from ._session import silent
-from .gauges.door import shown
-from .maxmin import NotConverged
 
 TINY, LARGEST = np.finfo(float).tiny, np.finfo(float).max
 

@@ -20,17 +20,6 @@ REFINEMENTS = 500  # supports added in one solve of the master; three are usual,
 PATIENCE = 60  # plus dim K: oracle calls in which the gap must fall by a tenth, or the status is "stalled"
 
 
-class NotConverged(RuntimeError):
-    """The tolerance was missed; ``result`` holds everything computed, with bounds that hold all the same."""
-
-    def __init__(self, message, result):
-        super().__init__(message)
-        self.result = result
-
-    def __reduce__(self):  # that of exceptions forgets the second argument, and a pool then waits for ever
-        return type(self), (self.args[0], self.result), vars(self)
-
-
 @dataclass(frozen=True, eq=False)
 class Solution:
     """lower <= max_Q min_pi <Q, moment> <= upper, with what attains each."""

@@ -9,11 +9,12 @@ from functools import partial
 
 import numpy as np
 
+from ._errors import shown
 from ._validation import check_count, symmetrize
 from .clouds import transport
 from .gauges import Gauge, GaugeError, check_gauge, get_gauge
-from .gauges.checks import TOLERANCE, instance, trial_matrices, trial_pairs
-from .gauges.door import shown
+from .gauges.axioms import TOLERANCE, trial_matrices, trial_pairs
+from .gauges.checks import instance
 from .lmo import dual_norm, lmo, measure_lmo, tangent_norm
 
 __all__ = ["gauge_checks", "parametrize_with_gauge_checks"]

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from swref.energies import Attention
 from swref.experiments import attention
 
 SMALL = {"heads": 12, "sequences": 4, "tokens": 5}
@@ -67,33 +66,19 @@ def test_a_flow_keeps_its_account_of_energy(small, p):
     assert (np.abs(curve.residual) <= attention.TOL * fall + 1e-12 * curve.energy[0]).all()
     integral = np.append(0, np.cumsum((curve.dissipation[1:] + curve.dissipation[:-1]) / 2 * np.diff(curve.times)))
     np.testing.assert_allclose(integral, fall, atol=0.05 * fall[-1])  # the trapezoidal rule on accepted steps
-    moves = np.linalg.norm(np.diff(curve.heads, axis=0), axis=(1, 2)) / np.sqrt(12)
+    moves = np.linalg.norm(np.diff(curve.positions, axis=0), axis=(1, 2)) / np.sqrt(12)
     assert curve.length[-1] == pytest.approx(moves.sum(), rel=0.01)  # chords, of steps and of 40 arcs
-    assert curve.heads.shape == (41, 12, 48)
-    np.testing.assert_array_equal(curve.heads[0], small.start)
+    assert curve.positions.shape == (41, 12, 48)
+    np.testing.assert_array_equal(curve.positions[0], small.start)
     assert (np.diff(curve.forces) > 0).all()
 
 
 def test_only_the_trace_flow_conserves_the_balance_of_every_head(small):
     # F does not change under Q -> R Q, K -> R^-T K, so Q g_Q^T = g_K K^T: at p = 1, d/dt (Q Q^T - K K^T) = 0.
     curves = {p: attention.run(small, "sparse", p, t_end=attention.HORIZONS["sparse"][p] / 12) for p in (1, np.inf)}
-    moved = {p: drift(small.energy, curve.heads[0], curve.heads[-1]) for p, curve in curves.items()}
+    moved = {p: drift(small.energy, curve.positions[0], curve.positions[-1]) for p, curve in curves.items()}
     assert moved[1] <= attention.TOL
     assert moved[np.inf] > 0.1
-
-
-def test_the_count_of_forces_is_that_of_the_flow(small):
-    calls = []
-
-    class Spy(Attention):
-        def value_and_force(self, x, weights=None):
-            calls.append(1)
-            return super().value_and_force(x, weights)
-
-    setting = attention.Problem(Spy(small.energy.tokens, small.energy.targets, 3), small.teacher, small.start)
-    curve = attention.run(setting, "sparse", 1, t_end=0.3)
-    assert curve.forces[0] == 1
-    assert curve.forces[-1] == len(calls)
 
 
 def test_anisotropy_is_the_ratio_of_nuclear_and_frobenius_norm(small):
@@ -142,18 +127,6 @@ def test_every_budget_has_its_best_step(small, p):
     assert best[k] <= level * best[0] < best[:k].min()
     with pytest.raises(ValueError, match="level: the energy ends at"):
         found.when(1e-9)
-
-
-def test_when_reads_geometric_curves_exactly():
-    t = np.linspace(0, 10, 41)
-    nothing = np.zeros(0)
-    curve = attention.Curve(t, 5 * np.exp(-t), t, t, 3 * t, 4 * t, nothing, nothing)
-    for level in (1, 0.5, 0.01):
-        assert curve.when(level) == pytest.approx(-np.log(level), abs=1e-12)
-        assert curve.when(level, "forces") == pytest.approx(-3 * np.log(level), abs=1e-12)
-        assert curve.when(level, "length") == pytest.approx(-4 * np.log(level), abs=1e-12)
-    with pytest.raises(ValueError, match="level: the energy ends at"):
-        curve.when(1e-9)
 
 
 def test_the_loop_of_the_paper_is_its_step_written_out(small):

@@ -9,7 +9,8 @@ from scipy.stats import energy_distance
 from strategies import EPS
 
 import swref
-from swref.energies import MMD, Interaction, Potential, TwoLayerNet, _HalfPlanes
+from swref.energies import MMD, Interaction, Potential, TwoLayerNet
+from swref.energies.networks import HalfPlanes
 
 RNG = np.random.default_rng(0)
 TARGET, TARGET_WEIGHTS = RNG.standard_normal((9, 3)), RNG.dirichlet(np.ones(9))
@@ -270,7 +271,7 @@ def test_half_plane_sums_are_exact_with_ties_zeros_and_points_on_the_boundary():
     for points in clouds:
         values = rng.integers(-9, 10, (len(points), 2)).astype(float)
         expected = (LATTICE @ points.T > 0) @ values  # small integers: no rounding on either side
-        np.testing.assert_array_equal(_HalfPlanes(points).sums(values, LATTICE), expected)
+        np.testing.assert_array_equal(HalfPlanes(points).sums(values, LATTICE), expected)
 
 
 def test_half_plane_sums_keep_the_digits_of_a_small_sum_beside_a_large_one():
@@ -279,7 +280,7 @@ def test_half_plane_sums_keep_the_digits_of_a_small_sum_beside_a_large_one():
     query = np.array([[0.6, -0.8]])
     active = points @ query[0] > 0
     values = np.where(active, 1.0, 1e20)[:, None]
-    assert _HalfPlanes(points).sums(values, query) == active.sum()
+    assert HalfPlanes(points).sums(values, query) == active.sum()
 
 
 def test_the_planar_relu_network_is_the_dense_one():

@@ -1,5 +1,7 @@
 """``flow`` against closed forms, SciPy on moment equations, the identity of Thm 5.1, invariances, and its promises."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import scipy.linalg
@@ -401,7 +403,26 @@ def test_a_users_energy_needs_two_methods_only_and_may_misbehave():
     result = flow(spring, x0.astype(np.float32), TRACE, t_end=1, weights=w)
     np.testing.assert_array_equal(x0, kept)
     np.testing.assert_allclose(result.final, np.exp(-1) * x0, atol=2e-3)
-    assert result.evaluations == spring.calls
+    assert result.evaluations == result.forces[-1] == spring.calls
+    assert result.forces[0] == 1
+    assert (np.diff(result.forces) >= 2).all()  # two stages at least
+
+
+def test_levels_and_energies_are_read_off_between_the_steps():
+    t = np.linspace(0, 10, 41)
+    run = replace(flow(Spring(), cloud(3, 1), TRACE, t_end=0.1), times=t, energy=5 * np.exp(-t), length=4 * t)
+    for level in (1, 0.5, 0.01):
+        assert run.when(level) == pytest.approx(-np.log(level), abs=1e-12)
+        assert run.when(level, "length") == pytest.approx(-4 * np.log(level), abs=1e-12)
+    np.testing.assert_allclose(run.energy_at([0, 0.1, 3.3, 10]), 5 * np.exp([0, -0.1, -3.3, -10]), rtol=1e-12)
+    np.testing.assert_allclose(run.energy_at(np.array([[2.0], [99.0]]), "length"), 5 * np.exp([[-0.5], [-10]]))
+    with pytest.raises(ValueError, match="level: the energy ends at 4.54e-05 of its start"):
+        run.when(1e-9)
+    with pytest.raises(ValueError, match="level: expected a share of the energy at the start"):
+        run.when(2)
+    linear = replace(run, energy=8 - t)  # through zero and below
+    np.testing.assert_allclose(linear.energy_at([8, 9.1]), [0, -1.1], atol=1e-12)
+    assert replace(run, energy=np.maximum(8 - t, 0)).when(1e-9) == pytest.approx(8)
 
 
 class Together:

@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 from strategies import EPS, TwoFunctions, orthogonal, psd, seeds
 
 import swref
-from swref import _gaussian_bounds as bounds
 from swref import _rounding, gaussians
-from swref.gaussians import GaussianOracle
+from swref.gaussians import GaussianOracle, bounds
 
 TRACE, OPERATOR = swref.get_gauge("trace"), swref.get_gauge("operator")
 FROBENIUS, KYFAN = swref.get_gauge("schatten", p=2), swref.get_gauge("kyfan", k=2)

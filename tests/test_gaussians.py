@@ -10,8 +10,8 @@ from scipy.linalg import sqrtm
 from strategies import CONVEX, EPS, TwoFunctions, TwoSpectralFunctions, compositions, example, orthogonal, psd, seeds
 
 import swref
-from swref._gaussian_bounds import covariance_factor
 from swref.gaussians import GaussianOracle
+from swref.gaussians.bounds import covariance_factor
 
 TRACE, OPERATOR = swref.get_gauge("trace"), swref.get_gauge("operator")
 FROBENIUS = swref.get_gauge("schatten", p=2)

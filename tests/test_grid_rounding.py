@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from strategies import TwoFunctions, seeds
 
 import swref
-from swref._grid_bounds import Problem, _inverse_logarithmic_mean, _quadratic_upper
 from swref._rounding import gauge_upper
-from swref._spacetime import SpaceTime
+from swref.grids.bounds import Problem, _inverse_logarithmic_mean, _quadratic_upper
+from swref.grids.spacetime import SpaceTime
 
 TRACE, OPERATOR = swref.get_gauge("trace"), swref.get_gauge("operator")
 FROBENIUS = swref.get_gauge("schatten", p=2)

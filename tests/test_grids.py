@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from strategies import TwoFunctions, orthogonal, seeds
 
 import swref
-from swref._grid_bounds import Problem, _inverse_logarithmic_mean
-from swref._grid_kernels import hopf_lax, psd_part
-from swref._spacetime import SpaceTime
-from swref.grids import _Admm
+from swref.grids.bounds import Problem, _inverse_logarithmic_mean
+from swref.grids.distance import _Admm
+from swref.grids.kernels import hopf_lax, psd_part
+from swref.grids.spacetime import SpaceTime
 
 TRACE, OPERATOR = swref.get_gauge("trace"), swref.get_gauge("operator")
 FROBENIUS = swref.get_gauge("schatten", p=2)

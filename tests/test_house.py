@@ -142,13 +142,13 @@ def returned(thing):
 def functions():
     """Public functions, the constructors of public classes, and their public methods: (name, docstring, parameters).
 
-    A convention that methods share, such as x and weights of every energy, may be in the docstring of class or module.
+    A convention that methods share, such as x and weights of every energy, may be in the docstring of class or package.
     """
     for name, thing in sorted(PUBLIC.items()):
         if inspect.isclass(resolve(name.rpartition(".")[0])):
             continue  # a method, which comes with its class
         if inspect.isclass(thing) and not issubclass(thing, Exception):
-            shared = f"{inspect.getdoc(thing)}\n{sys.modules[thing.__module__].__doc__}"
+            shared = f"{inspect.getdoc(thing)}\n{sys.modules[name.rpartition('.')[0]].__doc__}"
             if not returned(thing):
                 yield name, inspect.getdoc(thing), [*inspect.signature(thing).parameters]
             for method, function in vars(thing).items():

@@ -103,7 +103,7 @@ def test_the_flows_obey_the_dissipation_identity(quick):
     # The paper's loop, unclipped almost always, is Euler for the same flow: compare at the same intrinsic time.
     for p, run in quick.clipped.items():
         t = np.array([5.0, 10.0])
-        ours, loop = (np.interp(t, r.times, np.log(r.energy)) for r in (quick.flows[p], run))
+        ours, loop = (np.log(r.energy_at(t)) for r in (quick.flows[p], run))
         np.testing.assert_allclose(ours, loop, atol=0.1)
 
 
@@ -122,14 +122,13 @@ def test_at_p_1_every_neuron_keeps_the_difference_of_its_squared_weights(quick):
 
 def test_energies_are_read_off_and_levels_found(quick):
     loop = quick.clipped[1]
-    assert mlp.energy_at(loop, loop.times[700]) == pytest.approx(loop.energy[700])
-    assert mlp.energy_at(loop, 0.5 * (loop.times[3] + loop.times[4])) == pytest.approx(
-        np.sqrt(loop.energy[3] * loop.energy[4])
-    )
+    assert loop.energy_at(loop.times[700]) == pytest.approx(loop.energy[700])
+    assert loop.energy_at([-1, 1e9]) == pytest.approx(loop.energy[[0, -1]])
+    middle = 0.5 * (loop.times[3] + loop.times[4])
+    assert loop.energy_at(middle) == pytest.approx(np.sqrt(loop.energy[3] * loop.energy[4]))
     for axis in ("times", "progress", "length"):
-        level = mlp.energy_at(loop, getattr(loop, axis)[321], axis)
-        assert mlp.reached(loop, level, axis) == pytest.approx(getattr(loop, axis)[321])
-    assert mlp.reached(loop, 1e-300) == loop.times[-1]
+        level = loop.energy_at(getattr(loop, axis)[321], axis)
+        assert loop.when(level / loop.energy[0], axis) == pytest.approx(getattr(loop, axis)[321])
 
 
 def test_presets_and_exponents_are_checked():

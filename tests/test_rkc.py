@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.linalg import expm
 
-from swref import _rkc
+from swref.flows import stepper
 
 
 def linear(rates):
@@ -20,30 +20,30 @@ def test_a_step_is_of_second_order_and_its_error_estimate_of_third(stages):
     y = np.array([1.0, -2.0, 0.5])
     errors, estimates = [], []
     for h in (0.02, 0.01):
-        new = _rkc.step(field, y, field(y), h, stages)
+        new = stepper.step(field, y, field(y), h, stages)
         errors.append(np.linalg.norm(new - expm(h * A) @ y))
-        estimates.append(np.linalg.norm(_rkc.local_error(y, field(y), new, field(new), h)))
+        estimates.append(np.linalg.norm(stepper.local_error(y, field(y), new, field(new), h)))
     assert np.log2(errors[0] / errors[1]) == pytest.approx(3, abs=0.1)
     assert np.log2(estimates[0] / estimates[1]) == pytest.approx(3, abs=0.1)
 
 
-@pytest.mark.parametrize("h_rho", [1.0, 10, 100, 1e4, _rkc.MOST_H_RHO])
+@pytest.mark.parametrize("h_rho", [1.0, 10, 100, 1e4, stepper.MOST_H_RHO])
 def test_the_stages_asked_for_are_stable_up_to_h_rho_and_no_fewer_are(h_rho):
     rates = np.linspace(0, h_rho, 2001)
-    stages = _rkc.stages_for(h_rho)
-    assert stages <= _rkc.MOST_STAGES
-    growth = np.abs(_rkc.step(lambda y: -rates * y, np.ones_like(rates), -rates, 1.0, stages))
+    stages = stepper.stages_for(h_rho)
+    assert stages <= stepper.MOST_STAGES
+    growth = np.abs(stepper.step(lambda y: -rates * y, np.ones_like(rates), -rates, 1.0, stages))
     assert growth.max() <= 1 + 1e-12
     assert growth[rates > min(10, 0.5 * h_rho)].max(initial=0) <= 0.97  # damped, not only bounded
     if stages > 2:
         beyond = 1.1 * 0.66 * (stages - 1) ** 2
-        assert abs(_rkc.step(lambda y: -beyond * y, 1.0, -beyond, 1.0, stages - 1)) > 1
+        assert abs(stepper.step(lambda y: -beyond * y, 1.0, -beyond, 1.0, stages - 1)) > 1
 
 
 def test_the_spectral_radius_is_the_largest_eigenvalue_with_a_margin():
     A, field = linear(np.array([50.0, 7, 3, 1, 0.1, 0]))
     y = np.arange(6.0)
-    rho, direction = _rkc.spectral_radius(field, y, field(y), np.ones(6), 1e-6, 30)
+    rho, direction = stepper.spectral_radius(field, y, field(y), np.ones(6), 1e-6, 30)
     assert 50 * 1.1 <= rho <= 50 * 1.25
     assert np.linalg.norm(A @ direction + 50 * direction) <= 0.2 * 50 * np.linalg.norm(direction)
-    assert _rkc.spectral_radius(lambda y: np.ones(6), y, np.ones(6), np.ones(6), 1e-6, 30)[0] == 0
+    assert stepper.spectral_radius(lambda y: np.ones(6), y, np.ones(6), np.ones(6), 1e-6, 30)[0] == 0

@@ -14,8 +14,8 @@ from strategies import CONVEX, EPS, TwoFunctions, compositions, example, orthogo
 
 import swref
 from swref import sphere
-from swref._sphere_bounds import Plan, lower_bound, upper_bound
 from swref.sphere import SphereOracle
+from swref.sphere.bounds import Plan, lower_bound, upper_bound
 
 TRACE, OPERATOR = swref.get_gauge("trace"), swref.get_gauge("operator")
 FROBENIUS, KY_FAN = swref.get_gauge("schatten", p=2), swref.get_gauge("kyfan", k=2)

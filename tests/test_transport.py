@@ -10,10 +10,11 @@ from scipy.spatial.distance import cdist
 from strategies import CONVEX, EPS, TwoFunctions, compositions, example
 
 import swref
-from swref._kernels import Tree, network_simplex
-from swref._masses import FINEST, Masses
-from swref._simplex import LIMB, NetworkSimplex
-from swref.clouds import CloudOracle, _mixture
+from swref.clouds import CloudOracle
+from swref.clouds.distance import _mixture
+from swref.simplex.dense import LIMB, NetworkSimplex
+from swref.simplex.kernels import Tree, network_simplex
+from swref.simplex.masses import FINEST, Masses
 
 OPERATOR, TRACE = swref.get_gauge("operator"), swref.get_gauge("trace")
 FROBENIUS = swref.get_gauge("schatten", p=2)

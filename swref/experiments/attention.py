@@ -56,62 +56,11 @@ def problem(regime, seed=0, *, heads=200, sequences=32, tokens=16, token_dim=4, 
     return Problem(_answered(z, teacher, head_dim), teacher, START * start)
 
 
-@dataclass(frozen=True)
-class Curve:
-    """One flow: (k,) arrays along its accepted steps, (s,) arrays at its snapshots."""
-
-    times: np.ndarray
-    energy: np.ndarray
-    dissipation: np.ndarray
-    residual: np.ndarray  # of the energy-dissipation identity, cumulative
-    forces: np.ndarray  # evaluations of the force until then, those of rejected steps included
-    length: np.ndarray  # of the path until then, in L2(mu)
-    snapshot_times: np.ndarray
-    heads: np.ndarray  # (s, n, d)
-
-    def when(self, level, what="times"):
-        """The "times", "forces" or "length" at which the energy first falls to ``level`` times its start."""
-        reached = np.flatnonzero(self.energy <= level * self.energy[0])
-        if not len(reached):
-            raise ValueError(f"level: the energy ends at {self.energy[-1] / self.energy[0]:.3g} of its start")
-        i, x = reached[0], getattr(self, what)
-        if i == 0:
-            return float(x[0])
-        log = np.log(self.energy[i - 1 : i + 1])  # energies fall geometrically
-        share = (np.log(level * self.energy[0]) - log[0]) / (log[1] - log[0])
-        return float(x[i - 1] + share * (x[i] - x[i - 1]))
-
-
 def run(setting, regime, p, *, tol=TOL, cutoff=CUTOFF, t_end=None, snapshots=41):
-    """The flow of a ``Problem`` for p = 1 or inf, to the horizon of its regime."""
-    energy = _Counted(setting.energy)
+    """The flow of a ``Problem`` for p = 1 or inf, to the horizon of its regime: a ``swref.FlowResult``."""
     t_end = HORIZONS[regime][p] if t_end is None else t_end
     marks = t_end * np.linspace(0, 1, snapshots) ** 2  # most of the motion is early
-    options = {"t_end": t_end, "tol": tol, "cutoff": cutoff, "snapshot_times": marks}
-    result = flow(energy, setting.start, GAUGES[p], **options)
-    forces = np.array([energy.met[value] for value in result.energy])
-    accounts = (result.times, result.energy, result.dissipation, result.residual)
-    return Curve(*accounts, forces, result.length, result.snapshot_times, result.positions)
-
-
-class _Counted:
-    """An energy that remembers how many forces it took to meet each value."""
-
-    def __init__(self, energy):
-        self.energy, self.calls, self.met = energy, 0, {}
-
-    def value(self, x, weights):
-        return self.energy.value(x, weights)
-
-    def force(self, x, weights):
-        self.calls += 1
-        return self.energy.force(x, weights)
-
-    def value_and_force(self, x, weights):
-        self.calls += 1
-        value, force = self.energy.value_and_force(x, weights)
-        self.met[value] = self.calls
-        return value, force
+    return flow(setting.energy, setting.start, GAUGES[p], t_end=t_end, tol=tol, cutoff=cutoff, snapshot_times=marks)
 
 
 def anisotropy(setting, x):
@@ -170,7 +119,7 @@ def loop(setting, p):
 
 @dataclass(frozen=True)
 class Pair:
-    """The runs from one start: curves, descents and the loops of the paper, by p."""
+    """The runs from one start: flows, descents and the loops of the paper, by p."""
 
     problem: Problem
     flows: dict

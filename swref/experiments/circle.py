@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import fft
 
-from .._grid_kernels import admm_cells
-from .._spacetime import SpaceTime
 from ..gauges import get_gauge
+from ..grids.kernels import admm_cells
+from ..grids.spacetime import SpaceTime
 from ..sphere import spherical_transport
 
 PAIRS = {"near": (1.3, 0.8), "far": (0.7, 2.6)}  # mass and angle of the target

@@ -11,6 +11,7 @@ import numpy as np
 from .._validation import as_array, as_cloud, as_weights, check_count, check_positive
 from ..energies import TwoLayerNet
 from ..flows import flow
+from ..flows.result import Falling
 from ..gauges import gauge_for, get_gauge
 from ..lmo import dual_norm, measure_lmo, tangent_norm
 
@@ -52,7 +53,7 @@ def dissipation_ratio(problem, gauge="operator"):
 
 
 @dataclass(frozen=True, repr=False)
-class ClippedRun:
+class ClippedRun(Falling):
     """The paper's loop: one row per step k = 0, ..., steps, and the state after the last one."""
 
     progress: np.ndarray  # k / steps, the paper's normalised time
@@ -119,16 +120,6 @@ def figure_3(preset="full", *, seed=SEED, exponents=(1, np.inf), t_end=HORIZONS[
         {p: flow(setting.energy, setting.start, gauge, **options) for p, gauge in gauges.items()},
         {p: clipped_flow(setting, gauge, n_snapshots=n_snapshots) for p, gauge in gauges.items()},
     )
-
-
-def energy_at(result, where, axis="times"):
-    """The energy of a ``FlowResult`` or ``ClippedRun`` at these times (or ``progress``, ``length``), log-linear."""
-    return np.exp(np.interp(where, getattr(result, axis), np.log(result.energy)))
-
-
-def reached(result, energy, axis="times"):
-    """Where the energy first falls to this level, the inverse of ``energy_at``; the end if it never does."""
-    return np.interp(-np.log(energy), -np.log(result.energy), getattr(result, axis))
 
 
 def reduced(x):

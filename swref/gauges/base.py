@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .._errors import GaugeError
 from .._session import steady
 from .._validation import EPS, as_psd, as_symmetric, check_positive, psd_eigh, symmetrize
 from . import door, dual
-from .door import GaugeError
 from .newton import curvature_gram
 
 __all__ = ["Body", "Gauge", "GaugeError", "Smoothed", "SmoothedPhi", "SpectralGauge"]

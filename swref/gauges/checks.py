@@ -1,15 +1,13 @@
-"""``check_gauge``: the axioms of a gauge, one function each, tried on matrices chosen to break them."""
+"""``check_gauge``: the axioms of a gauge on matrices chosen to break them, and what overrides must agree with."""
 
 import numpy as np
 
+from .._errors import GaugeError
 from .._session import steady
 from .._validation import check_count, symmetrize
-from .base import Gauge, GaugeError, SpectralGauge
-from .door import behind_the_door, shown
+from .axioms import AXIOMS, TOLERANCE, Probe, fail, trial_matrices, trial_pairs
+from .base import Gauge, SpectralGauge
 from .registry import gauge_class, get_gauge
-
-TOLERANCE = 1e-8  # relative; a gauge that is computed, not just evaluated, must be this accurate
-NEAR = 8  # directions of a matrix around which ``check_at`` looks
 
 
 @steady
@@ -28,21 +26,9 @@ def check_gauge(gauge, d=3, seed=0):
     gauge = instance(gauge, check_count("d", d))
     d, rng = gauge.dimension or d, np.random.default_rng(seed)
     matrices = trial_matrices(d, rng)
-    probe = _Probe(gauge, d, matrices, trial_pairs(d, matrices, rng))
-    for axiom in _AXIOMS:
+    probe = Probe(gauge, d, matrices, trial_pairs(d, matrices, rng))
+    for axiom in [*AXIOMS, _polar_agrees, _project_agrees, _multiplier_agrees]:
         axiom(probe)
-
-
-def check_at(gauge, S):
-    """Try the axioms near one PSD matrix S, where a search went wrong: GaugeError if one fails, else None."""
-    U = np.linalg.eigh(S)[1]
-    matrices = [S / np.abs(S).max(), np.eye(len(S)), *(np.outer(u, u) for u in U.T[:NEAR])]
-    probe = _Probe(gauge, len(S), matrices, [(S, T) for S in matrices for T in matrices])
-    try:
-        for axiom in _AXIOMS[: _AXIOMS.index(_polar_agrees)]:
-            axiom(probe)
-    except GaugeError as error:
-        raise GaugeError(f"{gauge!r}: {error}") from None
 
 
 def instance(gauge, d):
@@ -54,175 +40,6 @@ def instance(gauge, d):
         return cls.example(d)
     except TypeError as error:
         raise GaugeError(f"example: {cls.__name__}.example({d}) must return an instance ({error})") from error
-
-
-class _Probe:
-    """The gauge under test, the matrices to try it on, and calls that check what any call must respect."""
-
-    def __init__(self, gauge, d, matrices, pairs):
-        self.gauge, self.d, self._values = gauge, d, {}
-        self.matrices, self.pairs = matrices, pairs
-
-    def value(self, S):
-        key = S.tobytes()
-        if key not in self._values:
-            self._values[key] = self._checked_value(S)
-        return self._values[key]
-
-    def _checked_value(self, S):
-        result = self._call("value", S)
-        if np.ndim(result) != 0 or np.asarray(result).dtype.kind not in "iuf":
-            _fail("finite", f"value(S) must be one real number, got {result!r}", S=S)
-        if not np.isfinite(result):
-            _fail("finite", f"value(S) = {result!r}", S=S)
-        return float(result)
-
-    def support(self, S):
-        Q = np.asarray(self._call("support", S))
-        if Q.shape != (self.d, self.d) or not np.isrealobj(Q) or not np.isfinite(Q).all():
-            _fail("support finite", f"support(S) must be a finite real ({self.d}, {self.d}) matrix", S=S, Q=Q)
-        return np.array(Q, dtype=float)
-
-    def _call(self, name, S):
-        argument = S.copy()
-        try:
-            result = behind_the_door(self.gauge, name)(argument)
-        except Exception as error:  # a plugin may raise anything: report it with the matrix that did it
-            _fail("defined", f"{name}(S) raised {type(error).__name__}: {error}", S=S)
-        if not np.array_equal(argument, S):
-            _fail("no mutation", f"{name}(S) changed its argument", before=S, after=argument)
-        return result
-
-
-def trial_matrices(d, rng):
-    """Unit vectors, sums and differences of two, I, 1 1^T, Wishart matrices of every rank, spread diagonals."""
-    unit = np.eye(d)
-    special = [np.eye(d), np.ones((d, d)), np.diag(1.0 + np.arange(d))]
-    special += [np.outer(e, e) for e in unit[:12]]
-    special += [np.outer(u, u) for pair in _plus_minus(d, rng) for u in pair]
-    random = [rng.standard_normal((1 + k % (d + 1), d)) for k in range(max(12, 2 * d + 2))]
-    spread = [rng.standard_normal((d, d)) * np.geomspace(1, 1e-3, d) for _ in range(3)]
-    return special + [X.T @ X for X in random] + [X @ X.T for X in spread] + [X.T @ X for X in spread]
-
-
-def trial_pairs(d, matrices, rng):
-    """Pairs (S, T): e_i + e_j against e_i - e_j, a matrix against its complement in lambda_max I, random pairs."""
-    pairs = [(np.outer(u, u), np.outer(v, v)) for u, v in _plus_minus(d, rng)]
-    pairs += [(S, symmetrize(np.linalg.norm(S, 2) * np.eye(d) - S)) for S in matrices]
-    chosen = rng.integers(len(matrices), size=(100, 2))
-    return pairs + [(matrices[i], matrices[j]) for i, j in chosen]
-
-
-def _plus_minus(d, rng):
-    """(e_i + e_j, e_i - e_j) for all i < j, or 30 of them."""
-    i, j = np.triu_indices(d, 1)
-    chosen = rng.permutation(len(i))[:30]
-    unit = np.eye(d)
-    return [(unit[a] + unit[b], unit[a] - unit[b]) for a, b in zip(i[chosen], j[chosen], strict=True)]
-
-
-def _finite(probe):
-    for S in probe.matrices:
-        probe.value(S)
-
-
-def _repeatable(probe):
-    for S in probe.matrices:
-        first, second = probe._checked_value(S), probe._checked_value(S)
-        if abs(first - second) > TOLERANCE * max(first, second):
-            _fail("repeatable", f"value(S) = {first:.10g}, and asked again {second:.10g}", S=S)
-
-
-def _zero(probe):
-    zero = np.zeros((probe.d, probe.d))
-    if abs(probe.value(zero)) > 1e-12 * probe.value(np.eye(probe.d)):
-        _fail("homogeneous", f"value(0) = {probe.value(zero):.6g}, not 0")
-
-
-def _positive(probe):
-    for S in probe.matrices:
-        if not probe.value(S) > 0:
-            _fail("positive", f"value(S) = {probe.value(S):.6g} although S != 0", S=S)
-
-
-def _homogeneous(probe):
-    for S in probe.matrices:
-        value = probe.value(S)
-        for t in (1e-6, 0.3, 7.0, 1e6):
-            scaled = probe.value(t * S)
-            if abs(scaled - t * value) > TOLERANCE * t * value:
-                _fail("homogeneous", f"value({t:g} S) = {scaled:.6g} but {t:g} value(S) = {t * value:.6g}", S=S)
-
-
-def _convex(probe):
-    for S, T in probe.pairs:
-        middle, mean = probe.value(0.5 * (S + T)), 0.5 * (probe.value(S) + probe.value(T))
-        if middle > mean * (1 + TOLERANCE):
-            _fail("convex", f"value((S + T)/2) = {middle:.6g} > (value(S) + value(T))/2 = {mean:.6g}", S=S, T=T)
-
-
-def _monotone(probe):
-    ordered = [(S, S + T) for S, T in probe.pairs] + [pair for S in probe.matrices[-6:] for pair in _descents(probe, S)]
-    for S, T in ordered:
-        small, large = probe.value(S), probe.value(T)
-        if small > large * (1 + TOLERANCE):
-            _fail("monotone", f"S <= T but value(S) = {small:.6g} > value(T) = {large:.6g}", S=S, T=T)
-
-
-def _descents(probe, S):
-    """S against S + t u u^T, u the direction in which the finite-difference gradient of ``value`` is smallest."""
-    h, gradient = 1e-5 * np.trace(S), np.zeros_like(S)
-    S = S + h * np.eye(probe.d)  # room for the differences below
-    for i, j in zip(*np.triu_indices(probe.d), strict=True):
-        E = np.zeros_like(S)
-        E[i, j] += 0.5 * h
-        E[j, i] += 0.5 * h
-        gradient[i, j] = gradient[j, i] = probe.value(S + E) - probe.value(S - E)
-    u = np.linalg.eigh(gradient)[1][:, 0]
-    return [(S, S + t * np.trace(S) * np.outer(u, u)) for t in (1e-3, 0.03, 1.0)]
-
-
-def _support_symmetric_psd(probe):
-    for S in probe.matrices:
-        Q = probe.support(S)
-        size = np.abs(Q).max()
-        if np.abs(Q - Q.T).max() > TOLERANCE * size:
-            _fail("support symmetric", "support(S) = Q is not symmetric", S=S, Q=Q)
-        low = np.linalg.eigvalsh(symmetrize(Q))[0]
-        if low < -TOLERANCE * size:
-            _fail(
-                "support PSD",
-                f"support(S) = Q has the eigenvalue {low:.6g} (K must lie in the PSD cone)",
-                S=S,
-                Q=Q,
-            )
-
-
-def _support_attains(probe):
-    for S in probe.matrices:
-        Q = probe.support(S)
-        pairing, value = np.vdot(Q, S), probe.value(S)
-        if abs(pairing - value) > TOLERANCE * value:
-            _fail("support attains", f"<support(S), S> = {pairing:.6g} but value(S) = {value:.6g}", S=S, Q=Q)
-
-
-def _support_feasible(probe):
-    """<Q, T> <= value(T), T from the list and from the eigenspaces of Q, where a Q outside K is most likely caught."""
-    for S in probe.matrices:
-        Q = probe.support(S)
-        w, U = np.linalg.eigh(symmetrize(Q))
-        leading = [U[:, -k:] @ U[:, -k:].T for k in range(1, probe.d + 1)]
-        powers = [(U * np.maximum(w, 0) ** r) @ U.T for r in (0.5, 1, 3)]
-        for T in probe.matrices + leading + powers:
-            pairing, value = np.vdot(Q, T), probe.value(T)
-            if pairing > value * (1 + TOLERANCE):
-                _fail(
-                    "support feasible",
-                    f"<support(S), T> = {pairing:.6g} > value(T) = {value:.6g}",
-                    S=S,
-                    T=T,
-                    Q=Q,
-                )
 
 
 def _overrides(gauge, *names):
@@ -240,11 +57,11 @@ def _polar_agrees(probe):
         Q = probe.support(S)
         polar = probe.gauge.polar(Q)
         if abs(polar - 1) > TOLERANCE:
-            _fail("polar", f"polar(support(S)) = {polar:.10g}, not 1", S=S, Q=Q)
+            fail("polar", f"polar(support(S)) = {polar:.10g}, not 1", S=S, Q=Q)
         for T in probe.matrices:
             pairing, bound = np.vdot(S, T), probe.gauge.polar(S) * probe.value(T)
             if pairing > bound * (1 + TOLERANCE):
-                _fail("polar", f"<Q, T> = {pairing:.6g} > polar(Q) value(T) = {bound:.6g}", Q=S, T=T)
+                fail("polar", f"<Q, T> = {pairing:.6g} > polar(Q) value(T) = {bound:.6g}", Q=S, T=T)
 
 
 def _project_agrees(probe):
@@ -258,10 +75,10 @@ def _project_agrees(probe):
         P = probe.gauge.project(A)
         for T in probe.matrices:
             if np.vdot(P, T) > probe.value(T) * (1 + 1e-6):
-                _fail("project", "P = project(A) is outside K: <P, T> > value(T)", A=A, P=P, T=T)
+                fail("project", "P = project(A) is outside K: <P, T> > value(T)", A=A, P=P, T=T)
         for Q in metrics + [0 * P, 0.5 * P]:
             if np.vdot(A - P, Q - P) > 1e-6 * size**2:
-                _fail("project", "Q in K is nearer to A than P = project(A)", A=A, P=P, Q=Q)
+                fail("project", "Q in K is nearer to A than P = project(A)", A=A, P=P, Q=Q)
 
 
 def _multiplier_agrees(probe):
@@ -273,20 +90,9 @@ def _multiplier_agrees(probe):
         P = probe.gauge.measure_multiplier(C)
         square, dual = probe.value(symmetrize(P @ C @ P.T)), np.vdot(P, C)
         if abs(square - dual) > 1e-6 * dual:
-            _fail("measure_multiplier", f"value(P C P) = {square:.6g} but tr(P C) = {dual:.6g}", C=C, P=P)
+            fail("measure_multiplier", f"value(P C P) = {square:.6g} but tr(P C) = {dual:.6g}", C=C, P=P)
         for E in probe.matrices:
             A = P + (0.1 * np.abs(P).max() / np.abs(E).max()) * E
             pairing, norm = np.vdot(A, C), probe.value(symmetrize(A @ C @ A.T))
             if pairing**2 > dual * norm * (1 + 1e-6):
-                _fail("measure_multiplier", "v = -A g is a better field than v = -P g", C=C, P=P, A=A)
-
-
-_AXIOMS = [
-    _finite, _repeatable, _zero, _positive, _convex, _homogeneous, _monotone,
-    _support_symmetric_psd, _support_attains, _support_feasible,
-    _polar_agrees, _project_agrees, _multiplier_agrees,
-]  # fmt: skip
-
-
-def _fail(axiom, what, **matrices):
-    raise GaugeError(f"{axiom}: {what}{shown(matrices)}")
+                fail("measure_multiplier", "v = -A g is a better field than v = -P g", C=C, P=P, A=A)

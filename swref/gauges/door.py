@@ -9,14 +9,11 @@ from functools import wraps
 
 import numpy as np
 
+from .._errors import GaugeError, shown
 from .._session import silent
 from .._validation import ACCURACY, EPS, as_array, as_symmetric
 
 ATTAINED = 1e-6  # relative: <support(S), S> may miss value(S) by it, as it does in single precision, and no more
-
-
-class GaugeError(ValueError):
-    """A gauge breaks an axiom, or is asked for something its axioms do not give."""
 
 
 def guard(cls):
@@ -103,11 +100,6 @@ def _refused(gauge, name, wanted, X, answer):
 def fault(gauge, what, **matrices):
     """A GaugeError that names the gauge and shows the matrices that prove the fault."""
     return GaugeError(f"{gauge!r}: {what}{shown(matrices)}")
-
-
-def shown(matrices):
-    """The matrices by name, each on its own lines."""
-    return "".join(f"\n{name} =\n{np.array2string(np.asarray(M), precision=6)}" for name, M in matrices.items())
 
 
 def attained(gauge, S, value=None):

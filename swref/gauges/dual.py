@@ -8,6 +8,7 @@ is the certificate. The barrier follows the gap down: exact solutions sit at cor
 import numpy as np
 
 from .._validation import symmetrize
+from .axioms import check_at
 from .door import ATTAINED, attained, check_feasible, fault
 from .newton import _factor, _solve, barrier_newton
 
@@ -51,8 +52,6 @@ class _Search:
 
     def result(self):
         if self.best > TOLERANCE:
-            from .checks import check_at
-
             check_at(self.gauge, self.S)
             raise fault(
                 self.gauge,

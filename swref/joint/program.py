@@ -14,9 +14,8 @@ import scipy.sparse as sp
 from scipy.sparse.csgraph import minimum_spanning_tree
 from scipy.spatial.distance import cdist
 
-from .._certificate import metric_factor
-from .._simplex import BasicPlan
 from .._validation import symmetrize
+from ..simplex.dense import BasicPlan
 from .body import side_of
 from .newton import by_metric, by_pairs, quadratic
 
@@ -38,7 +37,7 @@ UNCENTRED = 0.5  # least part of mu that a step keeps after a step was short
 
 def cloud_steps(oracle, gauge, body, solution, tol):
     """The steps of the joint program as the engine's expert, started from what the engine has found."""
-    mixture = mixed_plans(solution, oracle)
+    mixture = oracle.mixture(solution)
     D = oracle.y[mixture.col] - oracle.x[mixture.row]
     gap = max(solution.upper - solution.lower, LEAST_GAP * solution.upper)
     Q = gauge._smoothed((D.T * mixture.data) @ D, SHARE * gap / len(D.T)).Q
@@ -55,14 +54,6 @@ def cloud_steps(oracle, gauge, body, solution, tol):
         lower, upper = max(lower, value), min(upper, gauge.value(moment))
         short = short + 1 if max(shares) < SHORT else 0
         yield Q, (value, moment, handle)
-
-
-def mixed_plans(solution, oracle):
-    """The plan (COO, n x m) of a solution's mixture."""
-    shape = len(oracle.a), len(oracle.b)
-    parts = zip(solution.weights, solution.handles, strict=True)
-    plans = (sp.coo_array((weight * plan.masses, (plan.rows, plan.columns)), shape=shape) for weight, plan in parts)
-    return sp.coo_array(sum(plan.tocsr() for plan in plans))
 
 
 @dataclass
@@ -113,7 +104,8 @@ class JointProgram:
         self.mu = pi @ s / len(I)
 
     def _costs(self, Q):
-        L = metric_factor(Q)
+        lam, U = np.linalg.eigh(Q)
+        L = U * np.sqrt(np.maximum(lam, 0))
         return cdist(self.x @ L, self.y @ L, "sqeuclidean")
 
     def _reduced(self, Q):

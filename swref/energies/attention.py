@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from ._session import silent
-from ._validation import as_array, as_weights, check_count, no_nan
+from .._session import silent
+from .._validation import as_array, as_weights, check_count, no_nan
 
 
 class Attention:
@@ -56,7 +56,7 @@ class Attention:
     @silent
     def value_and_force(self, x, weights=None):
         """(value, force) for the price of the force: the value is met on the way."""
-        from ._kernels import attention_gradient
+        from .kernels import attention_gradient
 
         x, weights = self._checked(x, weights)
         Q, K, V, weighted_O, O = self._parameters(x, weights)
@@ -104,7 +104,7 @@ class Attention:
 
         The arrays are overwritten by the next sequence: one sequence at a time is what keeps memory at O(n m^2).
         """
-        from ._kernels import attention_average, attention_logits
+        from .kernels import attention_average, attention_logits
 
         m, n = self.tokens.shape[1], Q.shape[2]
         P, u = np.empty((m, m, n)), np.empty((self.head_dim, m, n))

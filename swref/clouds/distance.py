@@ -11,16 +11,16 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.spatial.distance import cdist
 
-from ._certificate import LowerBound, line_bound, metric_factor, moment_of, moved_size, upper_bound
-from ._masses import Masses
-from ._results import Result, finish, reporter, scaled_back
-from ._session import silent, steady
-from ._simplex import BasicPlan, NetworkSimplex
-from ._validation import EPS, as_array, as_clouds, as_fraction, as_masses, as_tolerance
-from .gauges import gauge_for
-from .joint import solve
-from .maxmin import call_limit
-from .measures import dyadic_frame, second_moment, weighted_median
+from .._measures import dyadic_frame, second_moment, weighted_median
+from .._results import Result, finish, reporter, scaled_back
+from .._session import silent, steady
+from .._validation import EPS, as_array, as_clouds, as_fraction, as_masses, as_tolerance
+from ..gauges import gauge_for
+from ..joint import solve
+from ..maxmin import call_limit
+from ..simplex.dense import BasicPlan, NetworkSimplex
+from ..simplex.masses import Masses
+from .certificate import LowerBound, line_bound, metric_factor, moment_of, moved_size, upper_bound
 
 MOST_DOUBLED = 8  # dimensions in which the oracle keeps twice the digits of images; beyond, that would cost too much
 DROPPED = 0.05  # of the tolerance: plans of less total weight are left out of the mixture
@@ -66,7 +66,7 @@ def transport(x, y, gauge, a=None, b=None, *, tol=1e-6, max_iter=None, strict=Tr
 
     The bounds hold whatever the status and include rounding: W^2 is that of exactly the floats given, with the weights
     divided exactly by their sums. L is the value of feasible dual potentials for one Q in K, U the gauge of the moment
-    of an exact coupling; ``swref._certificate`` states the theorem. Converged when U - L <= tol U + slack, where
+    of an exact coupling; ``swref.clouds.certificate`` states the theorem. Converged when U - L <= tol U + slack, where
     slack = gamma(I) sum_ij pi_ij (4 eps max(|x_i|, |y_j|))^2 over what moves: clouds that coincide to their last
     digits. When only rounding prevents that, as with far points that need not move, the status is "rounding".
 
@@ -148,20 +148,20 @@ class CloudOracle:
         return float(np.vdot(Q, moment)) - plan.violation, moment, plan
 
     def _images(self, L):
-        from ._certificate_kernels import mapped
+        from .kernels import mapped
 
         return [mapped(z, mean, L) for z, mean in zip((self.x, self.y), self.means, strict=True)]
 
     def _costs(self, L):
         if self.dimension > MOST_DOUBLED:
             return cdist(*((z - mean) @ L for z, mean in zip((self.x, self.y), self.means, strict=True)), "sqeuclidean")
-        from ._certificate_kernels import squared_distances
+        from .kernels import squared_distances
 
         X, Y = self._images(L)
         return squared_distances(*X, *Y)
 
     def _sort(self, L):
-        from ._kernels import path_potentials, staircase
+        from ..simplex.kernels import path_potentials, staircase
 
         X, Y = ([part[:, 0] for part in image] for image in self._images(L))
         s, t = np.lexsort(X[::-1]), np.lexsort(Y[::-1])
@@ -172,9 +172,13 @@ class CloudOracle:
         masses = NetworkSimplex.as_floats(masses[:, used], self.limbs)
         return BasicPlan(s[rows[used]], t[columns[used]], masses, f, g, 0.0)
 
+    def mixture(self, solution, budget=0.0):
+        """The mixed plan (COO, n x m) of a solution, without plans of weight ``budget``."""
+        return _mixture(solution, (len(self.a), len(self.b)), budget)
+
     def coupling(self, solution, budget):
         """The exact coupling (rows, columns, masses) nearest to the mixture, without plans of weight ``budget``."""
-        mixture = _mixture(solution, (len(self.a), len(self.b)), budget)
+        mixture = self.mixture(solution, budget)
         return self.masses.coupling(mixture.row, mixture.col, mixture.data, self.order)
 
     def lower_bound(self, solution, gauge, moment, rows, columns, enough):

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from ._session import one_thread_for, silent
-from ._validation import as_cloud, as_tolerance, as_weights
-from .gauges import gauge_for
-from .measures import unit_scale
+from .._measures import unit_scale
+from .._session import one_thread_for, silent
+from .._validation import as_cloud, as_tolerance, as_weights
+from ..gauges import gauge_for
 
 
 @silent

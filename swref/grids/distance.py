@@ -12,13 +12,13 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from ._grid_bounds import Problem, entries_of, matrices_of
-from ._results import Result, finish, reporter, scaled_back, squared_back
-from ._session import steady
-from ._spacetime import SpaceTime
-from ._validation import EPS, as_array, as_fraction, as_tolerance, check_count, tolerance_of
-from .gauges import gauge_for
-from .measures import unit_scale
+from .._measures import unit_scale
+from .._results import Result, finish, reporter, scaled_back, squared_back
+from .._session import steady
+from .._validation import EPS, as_array, as_fraction, as_tolerance, check_count, tolerance_of
+from ..gauges import gauge_for
+from .bounds import Problem, entries_of, matrices_of
+from .spacetime import SpaceTime
 
 FIRST_CHECK, CHECK_GROWTH = 25, 1.2  # bounds cost some 25 iterations, so they are computed at growing intervals
 RELAXATION = 1.9
@@ -226,7 +226,7 @@ class _Admm:
         self.mean = self.L * np.tile(entries_of(problem.interior), (grid.n_time, 1))
 
     def step(self):
-        from ._grid_kernels import admm_cells
+        from .kernels import admm_cells
 
         grid, L = self.problem.grid, self.L
         b = self._cells(self.N[3:5] + self.U[3:5])

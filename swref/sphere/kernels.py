@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._njit import njit
+from .._njit import njit
 
 PRICE = 1e-13  # a pair enters when c_ij exceeds alpha_i beta_j by this part: a hundred times the rounding of a path
 WEAK = 1e-9  # edges with c below this part of the largest are not kept for new c: on a path, their ratios multiply

@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._masses import FINEST
-from ._validation import EPS
+from .._validation import EPS
+from .masses import FINEST
 
 LIMB = 2.0 ** -(FINEST // 2)
 PRICING = 4 * EPS  # of the largest cost: reduced costs below minus this enter the basis; rounding is about EPS
@@ -34,7 +34,7 @@ class NetworkSimplex:
     """
 
     def __init__(self, A, B, s, t):
-        from ._kernels import staircase, tree_of
+        from .kernels import staircase, tree_of
 
         rows, columns, cells = staircase(A[:, s], B[:, t])
         self.limbs, self.n = (A, B), len(s)
@@ -66,12 +66,12 @@ class NetworkSimplex:
 
     def refine(self, C, f, g, violation):
         """(violation, changes (n + m,) of f and g): one round of refinement from potentials f (n,), g (m,)."""
-        from ._certificate_kernels import reduced_costs
+        from .kernels import reduced_costs
 
         return self._price(reduced_costs(C, f, g), RESIDUAL * violation), self.tree.potential.copy()
 
     def _price(self, C, tolerance):
-        from ._kernels import network_simplex
+        from .kernels import network_simplex
 
         network_simplex(C, self.tree, tolerance)
         return tolerance

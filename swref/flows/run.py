@@ -1,114 +1,25 @@
 """Gradient flows of an energy of particles in the geometry of a gauge, on the intrinsic clock.  [Sec. 5, Thm 5.1]"""
 
-import os
 from contextlib import nullcontext
-from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
-from . import _rkc
-from ._particles import NonFinite, Particles, descent_velocity
-from ._results import Report
-from ._session import silent
-from ._validation import EPS, as_array, as_tolerance, as_weights, check_count, check_positive
-from .gauges import gauge_for
-from .lmo import tangent_norm
-from .maxmin import NotConverged
-
-__all__ = ["FlowResult", "descent_velocity", "flow"]
+from .._errors import NotConverged
+from .._session import silent
+from .._validation import EPS, as_array, as_tolerance, as_weights, check_count, check_positive
+from ..gauges import gauge_for
+from ..lmo import tangent_norm
+from . import stepper
+from .particles import NonFinite, Particles
+from .result import FlowResult
 
 NOISE = 64 * EPS  # energies are trusted to this fraction of the largest one met
 SHORTEST = 1e-13  # a step below this fraction of t_end is given up
 ZIGZAG, CAUTION = 0.2, 16.0  # error per distance that shows a stiff direction overshot; most factor on its stages
 LINEAR = 0.01  # a difference of velocities above this fraction of the velocity has left the layer where it is linear
 TINY = np.finfo(float).tiny
-RECORDED = ("times", "energy", "dissipation", "residual", "speed", "length", "rank", "step_sizes")
+RECORDED = ("times", "energy", "dissipation", "residual", "speed", "length", "forces", "rank", "step_sizes")
 REFRESH = 10  # accepted steps between estimates of the spectral radius
-
-
-@dataclass(frozen=True, repr=False, eq=False)
-class FlowResult(Report):
-    """A curve of measures dx/dt = v and its account of energy. The arrays (k,) have one entry per accepted step, and
-    one for the start.
-
-    ``residual`` = E(0) - E(t) - int_0^t dissipation, absolute and cumulative; the integral is a quadrature over the
-    stages of the steps and knows nothing of E. ``speed`` is N(v): Thm 5.1 says speed^2 = dissipation, and so it is,
-    except while directions are below the cutoff of ``flow``. ``rank`` counts the others.
-    """
-
-    times: np.ndarray = field(repr=False)
-    energy: np.ndarray = field(repr=False)
-    dissipation: np.ndarray = field(repr=False)  # N*(g)^2, the squared slope
-    residual: np.ndarray = field(repr=False)
-    speed: np.ndarray = field(repr=False)
-    length: np.ndarray = field(repr=False)  # of the path so far, in L2(mu)
-    rank: np.ndarray = field(repr=False)  # singular values of the force above the cutoff
-    step_sizes: np.ndarray = field(repr=False)  # of the step that ended there; 0 at the start
-    snapshot_times: np.ndarray = field(repr=False)  # (s,)
-    positions: np.ndarray = field(repr=False)  # (s, n, d)
-    final: np.ndarray = field(repr=False)  # (n, d), at times[-1]
-    weights: np.ndarray = field(repr=False)  # (n,)
-    status: str  # "finished", "stationary", "max_steps", "stalled", "non-finite" or "interrupted"
-    gauge: str
-    rejected: int  # steps tried in vain
-    evaluations: int  # of the force
-    next_step: float  # where a resumed run begins
-
-    @property
-    def relative_residual(self):
-        """|residual| / (E(0) - E(t)) at the last time; NaN when no energy was lost."""
-        fall = self.energy[0] - self.energy[-1]
-        return float(abs(self.residual[-1]) / fall) if fall > 0 else np.nan
-
-    def _rows(self):
-        share = self.relative_residual
-        share = "" if np.isnan(share) else f" ({share:.1e} of the decrease)"
-        return {
-            "gauge": self.gauge,
-            "particles": f"{self.final.shape[0]} in dimension {self.final.shape[1]}",
-            "time": f"{self.times[-1]:.6g}",
-            "energy": f"{self.energy[0]:.8g} -> {self.energy[-1]:.8g}",
-            "residual": f"{self.residual[-1]:.2e}{share}",
-            "status": f"{self.status} after {len(self.times) - 1} steps, {self.rejected} rejected, "
-            f"{self.evaluations} forces",
-        }
-
-    def _picture(self, width=220, height=120):
-        t, E = (z - z.min() for z in (self.times, self.energy))
-        x, y = (z / (z.max() or 1.0) for z in (t, E))
-        line = " ".join(
-            f"{8 + (width - 16) * a:.1f},{height - 8 - (height - 16) * b:.1f}" for a, b in zip(x, y, strict=True)
-        )
-        return (
-            f"<svg width='{width}' height='{height}' role='img' aria-label='energy against time'>"
-            f"<polyline points='{line}' fill='none' stroke='#888' stroke-width='1.5'/></svg>"
-        )
-
-    def save(self, path):
-        """Write everything to ``path``; ``FlowResult.load`` reads it back. Both add ".npz" to a name without it.
-
-        A file of that name is replaced at the end, in one step: whoever stops the writing leaves the old one.
-        """
-        path = _npz(path)
-        part = path.with_name(f".{path.name}.{os.getpid()}.part")
-        try:
-            with open(part, "wb") as file:
-                np.savez_compressed(file, **vars(self))
-            os.replace(part, path)
-        finally:
-            part.unlink(missing_ok=True)
-
-    @classmethod
-    def load(cls, path):
-        """The result that ``save`` wrote. Raises ValueError for a file of another kind."""
-        with np.load(_npz(path), allow_pickle=False) as file:
-            missing = set(cls.__dataclass_fields__) - set(file.files)
-            if missing:
-                raise ValueError(f"path: {path} is not a saved FlowResult, it lacks {sorted(missing)}")
-            return cls(
-                **{name: file[name] if file[name].ndim else file[name].item() for name in cls.__dataclass_fields__}
-            )
 
 
 @silent
@@ -249,15 +160,15 @@ class _Run:
         """Try one step; accept it or shorten the next."""
         y, tol, particles = np.append(self.x, 0.0), self.tol, self.particles
         self._look_ahead(y, left)
-        h = min(self.h, left, _rkc.MOST_H_RHO / (self.rho * self.caution) if self.rho else left)
+        h = min(self.h, left, stepper.MOST_H_RHO / (self.rho * self.caution) if self.rho else left)
         h = left / 2 if h < left < 2 * h else h  # no crumb for the last step
-        new = _rkc.step(particles.field, y, self.rate, h, _rkc.stages_for(h * self.rho * self.caution))
+        new = stepper.step(particles.field, y, self.rate, h, stepper.stages_for(h * self.rho * self.caution))
         x, gained = new[:-1].reshape(self.x.shape), new[-1]
         energy, g = particles.value_and_force(x)
         rate, rank = particles.rate(g)
 
         moved = particles.norm(new[:-1] - y[:-1])
-        doubt = particles.norm(_rkc.local_error(y, self.rate, new, rate, h)[:-1])
+        doubt = particles.norm(stepper.local_error(y, self.rate, new, rate, h)[:-1])
         missing, noise = self.energy - energy - gained, NOISE * max(self.largest, abs(energy)) + TINY
         spare = max(tol * self.integral - abs(self.record["residual"][-1]), 0.0)
         error = max(
@@ -300,7 +211,7 @@ class _Run:
             f, calls = np.append(self.rate[:-1], 0.0), 12 if self.rho is None else 3
             while True:
                 length = max(length, shortest)
-                self.rho, self.direction = _rkc.spectral_radius(
+                self.rho, self.direction = stepper.spectral_radius(
                     self.particles.motion, y, f, self.direction, length, calls
                 )
                 allowed = LINEAR * np.linalg.norm(f)
@@ -323,7 +234,9 @@ class _Run:
         all_above = self.rank == v.shape[1] or slope2 == 0
         speed = np.sqrt(slope2) if all_above else tangent_norm(v, self.particles.gauge, self.particles.weights)
         E0 = self.record["energy"][0] if self.record["energy"] else self.energy
-        row = (self.t, self.energy, slope2, E0 - self.energy - self.integral, speed, self.length, self.rank, h)
+        left_over = E0 - self.energy - self.integral
+        forces = self.particles.evaluations
+        row = (self.t, self.energy, slope2, left_over, speed, self.length, forces, self.rank, h)
         for name, value in zip(RECORDED, row, strict=True):
             self.record[name].append(value)
 
@@ -349,11 +262,6 @@ class _Run:
             evaluations=self.particles.evaluations,
             next_step=float(self.h or 0),
         )
-
-
-def _npz(path):
-    path = Path(path)
-    return path if path.suffix == ".npz" else path.with_name(f"{path.name}.npz")
 
 
 def _hermite(a, va, b, vb, s):

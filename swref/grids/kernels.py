@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from ._njit import njit
+from .._njit import njit
 
 
 @njit(cache=True, error_model="numpy")

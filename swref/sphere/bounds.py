@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ._rounding import gauge_error
-from ._validation import EPS
+from .._rounding import gauge_error
+from .._validation import EPS
 
 TINY = np.finfo(float).tiny
 INNER = 8  # times d: an inner product x^T Q y, in units of sum_kl |x_k| (Q_kk Q_ll)^(1/2) |y_l|
@@ -137,7 +137,7 @@ def _lowered(g, norm, error):
 
 
 def _transformed(c, one, other, kept, g, Q, e):
-    from ._sphere_kernels import potential_transform
+    from .kernels import potential_transform
 
     (x, q, r), (y, norm, t) = one, (z[kept] for z in other)
     return potential_transform(np.ascontiguousarray(c), x, y, Q, q, r, norm, t, g[kept], e, NEAR)

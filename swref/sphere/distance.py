@@ -10,13 +10,14 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import scipy.sparse as sp
 
-from ._results import Result, finish, reporter, scaled_back
-from ._rounding import metric_size
-from ._session import silent, steady
-from ._sphere_bounds import INNER, Plan, lower_bound, mixture, upper_bound
-from ._validation import EPS, as_array, as_fraction, as_tolerance
-from .gauges import gauge_for
-from .maxmin import call_limit, solve
+from .._results import Result, finish, reporter, scaled_back
+from .._rounding import metric_size
+from .._session import steady
+from .._validation import EPS, as_array, as_fraction, as_tolerance
+from ..gauges import gauge_for
+from ..maxmin import call_limit, solve
+from .bounds import INNER, Plan, lower_bound, mixture, upper_bound
+from .projection import project
 
 UNIT_TOLERANCE = {"float32": 1e-6, "float64": 1e-8}  # of |w| - 1
 NEGLIGIBLE = 1e-150  # lighter atoms are destroyed, with the heaviest of order one: squares of ratios must not underflow
@@ -213,7 +214,7 @@ class SphereOracle:
 
     def _solve(self, Q):
         """(the best plan, potentials g (k1,)) for one Q; g is NaN for atoms too light to be seen."""
-        from ._sphere_kernels import empty_forest, forest_simplex
+        from .kernels import empty_forest, forest_simplex
 
         p, x, q, y = self.measures
         n, m = len(self.rows), len(self.columns)
@@ -238,71 +239,6 @@ class SphereOracle:
         destroyed, created = p.copy(), q.copy()
         destroyed[i], created[j] = 0, 0
         return Plan(i, j, flow, flow, destroyed, created).fitted(p, q), g
-
-
-@silent
-def project(x, weights=None):
-    """Pi_2 of sum_i w_i delta_{x_i}: (directions x / |x| (n, d), masses w |x|^2 (n,)).  [Prop. I.1]
-
-    x (n, d); weights (n,), nonnegative (None: 1/n each). A point at the origin has mass 0, in the direction e_1.
-    """
-    x = as_array("x", x, 2)
-    weights = np.full(len(x), 1 / len(x)) if weights is None else as_array("weights", weights, 1, (len(x),))
-    if (weights < 0).any():
-        raise ValueError(f"weights: must be nonnegative, got {weights.min():.3g}")
-    directions, radius = _polar(x)
-    return directions, (np.sqrt(weights) * radius) ** 2
-
-
-def split(x, v):
-    """(b (n,), tau (n, d)) of velocities v (n, d) = b x + |x| tau, tau orthogonal to x, at x (n, d).  [Prop. I.2]
-
-    If v(r w) = r v(w), then b and tau depend on the direction w only, and the projection of the flow solves
-    d nu/dt + div(nu tau) = 2 b nu. Zero at the origin.
-    """
-    x = as_array("x", x, 2)
-    v = as_array("v", v, 2, x.shape)
-    directions, radius = _polar(x)
-    u = np.divide(v, radius[:, None], out=np.zeros_like(v), where=radius[:, None] > 0)
-    b = (u * directions).sum(1)
-    return b, u - b[:, None] * directions
-
-
-def continuity_residual(times, positions, velocities, weights=None):
-    """d/dt int psi dnu_t - int (2 b psi + tau . grad psi) dnu_t along particles, (k - 2, J).  [Prop. I.2]
-
-    times (k,), increasing; positions, velocities (k, n, d) at those times; weights (n,) (None: 1/n). The J functions
-    psi are 1, w_a and w_a w_b, a <= b: for d = 2 the trigonometric polynomials of degree 2. Time derivatives are
-    second-order differences at the inner times: for a flow the residual is O(dt^2).
-    """
-    times, x = as_array("times", times, 1), as_array("positions", positions, 3)
-    if len(times) != len(x) or len(x) < 3 or not (np.diff(times) > 0).all():
-        raise ValueError(f"times: expected {len(x)} >= 3 increasing numbers, got {times}")
-    v = as_array("velocities", velocities, 3, x.shape)
-    masses, rates = [], []
-    for now, speed in zip(x, v, strict=True):
-        w, mass = project(now, weights)
-        b, tau = split(now, speed)
-        psi, slope = _quadratics(w, tau)
-        masses.append(mass @ psi)
-        rates.append(mass @ (2 * b[:, None] * psi + slope))
-    return (np.gradient(np.array(masses), times, axis=0) - np.array(rates))[1:-1]
-
-
-def _quadratics(w, tau):
-    """1, w_a, w_a w_b at w (n, d), and their derivatives along tau: (n, J) each."""
-    a, b = np.triu_indices(w.shape[1])
-    psi = np.column_stack([np.ones(len(w)), w, w[:, a] * w[:, b]])
-    return psi, np.column_stack([np.zeros(len(w)), tau, tau[:, a] * w[:, b] + w[:, a] * tau[:, b]])
-
-
-def _polar(x):
-    """(directions (n, d), radii (n,)), without over- or underflow of the squares; e_1 at the origin."""
-    size = np.abs(x).max(1)
-    unit = np.divide(x, size[:, None], out=np.zeros_like(x), where=size[:, None] > 0)
-    unit[size == 0, 0] = 1
-    length = np.linalg.norm(unit, axis=1)
-    return unit / length[:, None], size * length
 
 
 def _circle_svg(nu0, x, nu1, y, s, width=220, most=300):

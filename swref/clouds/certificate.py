@@ -1,7 +1,7 @@
 """Bounds that hold in real arithmetic: what a plan, a metric and potentials prove, whoever found them.
 
 **Theorem.** Let x_i, y_j, the weights, the cells and masses of a plan, L and (f, g) be any floats. Assume what
-``_rounding`` assumes, and that the operations of ``_certificate_kernels`` are neither contracted nor reordered. Then
+``_rounding`` assumes, and that the operations of ``kernels`` are neither contracted nor reordered. Then
 lower <= W_gamma(mu, nu)^2 <= upper, where mu and nu are the measures of exactly these points and of exactly these
 weights, each divided by the exact sum of its side.
 
@@ -18,15 +18,10 @@ summed in integers. [Thm 3.3] Dividing by the polar of L L^T puts it in K.
 
 import numpy as np
 
-from ._rounding import gauge_error, gauge_upper, metric_size
-from ._validation import EPS
-from .gauges import GaugeError
+from .._rounding import gauge_error, gauge_upper, metric_size
+from .._validation import EPS
 
 TINY = 2.0**-1000  # where squares underflow, in the unit of the largest displacement
-
-
-class CrossedBounds(GaugeError):
-    """A lower bound above the upper one: the gauge breaks an axiom, or this package has an error. Never hidden."""
 
 
 def metric_factor(Q):
@@ -40,7 +35,7 @@ def metric_factor(Q):
 
 def moment_of(x, y, rows, columns, masses):
     """sum m (y_j - x_i)(y_j - x_i)^T, (d, d), over the cells of a plan."""
-    from ._certificate_kernels import plan_moment
+    from .kernels import plan_moment
 
     return plan_moment(x, y, rows, columns, masses)
 
@@ -62,7 +57,7 @@ class LowerBound:
     """
 
     def __init__(self, gauge, x, y, masses, L, f, g, origin):
-        from ._certificate_kernels import mapped
+        from .kernels import mapped
 
         self.masses, self.start, self.outside = masses, (f, g), metric_size(gauge, L @ L.T)
         d, r = L.shape
@@ -77,12 +72,12 @@ class LowerBound:
 
     def costs(self):
         """C (n, m) below the exact costs, by a few ulps of each: potentials that are optimal for C lose no more."""
-        from ._certificate_kernels import squared_distances
+        from .kernels import squared_distances
 
         return self.shrink * squared_distances(*self.images) - self.drop_columns
 
     def improve(self, change):
-        from ._certificate_kernels import least_reduced
+        from .kernels import least_reduced
 
         f, g = self.start
         least = least_reduced(*self.images, self.shrink, self.drop_columns, f, g, change)

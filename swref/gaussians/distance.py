@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ._gaussian_bounds import cloud_factor, coupling_steps, covariance_factor, metric_lower
-from ._results import Result, finish, scaled_back, squared_back
-from ._rounding import moment_upper, radius
-from ._session import silent, steady
-from ._validation import EPS, as_array, as_clouds, as_fraction, as_psd, as_tolerance, as_weights, check_count
-from .gauges import gauge_for
-from .maxmin import call_limit, solve
-from .measures import unit_scale
+from .._measures import unit_scale
+from .._results import Result, finish, scaled_back, squared_back
+from .._rounding import moment_upper, radius
+from .._session import silent, steady
+from .._validation import EPS, as_array, as_clouds, as_fraction, as_psd, as_tolerance, as_weights, check_count
+from ..gauges import gauge_for
+from ..maxmin import call_limit, solve
+from .bounds import cloud_factor, coupling_steps, covariance_factor, metric_lower
 
 
 @dataclass(frozen=True, repr=False, eq=False)

@@ -148,7 +148,7 @@ def _spanning_forest(first, second, masses, size):
 def _carried(path, parent, need, exact_in_float):
     """What each node of ``path`` sends to its parent, when all nodes below it are balanced: integers, (k,)."""
     if exact_in_float:
-        from ._kernels import carried
+        from .kernels import carried
 
         return carried(path, parent, np.array(need))
     parent, nodes = parent.tolist(), path.tolist()

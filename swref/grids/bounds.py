@@ -9,10 +9,10 @@ from math import fsum
 import numpy as np
 from scipy.optimize import minimize_scalar, nnls
 
-from ._rounding import gauge_error, gauge_upper, metric_size, moment_upper, rounding
-from ._validation import EPS
-from .gauges import Gauge, Multiple
-from .gauges.door import attained
+from .._rounding import gauge_error, gauge_upper, metric_size, moment_upper, rounding
+from .._validation import EPS
+from ..gauges import Gauge, Multiple
+from ..gauges.door import attained
 
 DENSITY = 8 * EPS  # relative error of the densities: mass one, a floor, divided by the volume of a cell
 
@@ -170,7 +170,7 @@ class Problem:
 
         phi(1, y) - phi(0, x) <= (y - x)^T Q (y - x) for one Q in K, here for the last potential.
         """
-        from ._grid_kernels import hopf_lax
+        from .kernels import hopf_lax
 
         full = np.zeros((2, 2))
         full[: self.d, : self.d] = Q

@@ -1,19 +1,12 @@
-"""Compiled loops of certificates, with errors that ``_certificate`` bounds: no fastmath, no contraction."""
+"""Compiled loops of certificates, with errors that ``certificate`` bounds: no fastmath, no contraction."""
 
 import numpy as np
 
-from ._njit import njit
+from .._njit import njit
+from ..simplex.kernels import two_sum
 
 FOUR_EPS = 2.0**-50
 SPLIT = 2.0**27 + 1  # Veltkamp: halves of 26 bits, whose products are exact
-
-
-@njit(cache=True)
-def _two_sum(a, b):
-    """(s, e): s = fl(a + b) and a + b = s + e exactly."""
-    s = a + b
-    t = s - a
-    return s, (a - (s - t)) + (b - t)
 
 
 @njit(cache=True)
@@ -39,11 +32,11 @@ def mapped(x, origin, L):
         for k in range(r):
             high, low = 0.0, 0.0
             for l in range(d):
-                z, rest = _two_sum(x[i, l], -origin[l])
+                z, rest = two_sum(x[i, l], -origin[l])
                 p, e = _two_product(z, L[l, k])
-                high, carry = _two_sum(high, p)
+                high, carry = two_sum(high, p)
                 low += carry + (e + rest * L[l, k])
-            H[i, k], T[i, k] = _two_sum(high, low)
+            H[i, k], T[i, k] = two_sum(high, low)
     return H, T
 
 
@@ -69,18 +62,6 @@ def squared_distances(X, X_low, Y, Y_low):
 
 
 @njit(cache=True)
-def reduced_costs(C, f, g):
-    """R_ij = C_ij - f_i - g_j, (n, m), each to a few ulps of its own and eps^2 (|f_i| + |g_j|)."""
-    n, m = C.shape
-    R = np.empty((n, m))
-    for i in range(n):
-        for j in range(m):
-            s, e = _two_sum(f[i], g[j])
-            R[i, j] = (C[i, j] - s) - e
-    return R
-
-
-@njit(cache=True)
 def least_reduced(X, X_low, Y, Y_low, shrink, drop, f, g, change):
     """min_j C_ij - f_i - g_j - change_j, C_ij = shrink |X_i - Y_j|^2 - drop_j, (n,): how far f_i may rise.
 
@@ -93,7 +74,7 @@ def least_reduced(X, X_low, Y, Y_low, shrink, drop, f, g, change):
         _row_of_squares(i, X, X_low, Y, Y_low, row)
         best = np.inf
         for j in range(m):
-            s, e = _two_sum(f[i], g[j])
+            s, e = two_sum(f[i], g[j])
             reduced = ((shrink * row[j] - drop[j] - s) - e) - change[j]
             best = min(best, reduced - FOUR_EPS * (abs(e) + abs(change[j])))
         least[i] = best
@@ -111,7 +92,7 @@ def plan_moment(x, y, rows, columns, masses):
         for k in range(d):
             weighted = masses[e] * step[k]
             for l in range(k + 1):
-                S[k, l], error = _two_sum(S[k, l], weighted * step[l])
+                S[k, l], error = two_sum(S[k, l], weighted * step[l])
                 rest[k, l] += error
     for k in range(d):
         for l in range(k + 1):

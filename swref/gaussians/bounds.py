@@ -8,8 +8,8 @@ W_gamma(N(0, S), N(0, F F^T))^2 <= gamma(diag(delta^2)), and by the triangle ine
 
 import numpy as np
 
-from ._rounding import difference, metric_size, norm_upper, rounding
-from ._validation import EPS, symmetrize
+from .._rounding import difference, metric_size, norm_upper, rounding
+from .._validation import EPS, symmetrize
 
 # Eigenvalues below this part of the largest are computed anew; what is left of their standard deviations is at most
 # about sqrt(TAIL eps) times the largest.

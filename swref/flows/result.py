@@ -1,0 +1,139 @@
+"""What a flow returns."""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from .._results import Report
+from .._validation import check_positive
+
+
+class Falling:
+    """An ``energy`` (k,) that falls along a run, read between its steps: log-linear while positive, else linear."""
+
+    def energy_at(self, where, what="times"):
+        """The energy where the increasing array ``what``, such as "length", takes the values ``where``; an array."""
+        x, where = getattr(self, what), np.asarray(where, dtype=float)
+        i = np.clip(np.searchsorted(x, where, side="right"), 1, max(len(x) - 1, 1)) % len(x)
+        width = x[i] - x[i - 1]
+        share = np.clip(np.divide(where - x[i - 1], width, out=np.ones_like(where), where=width > 0), 0, 1)
+        low, high = self.energy[i - 1], self.energy[i]
+        positive = np.minimum(low, high) > 0
+        logs = (np.log(np.where(positive, E, 1.0)) for E in (low, high))
+        return np.where(positive, np.exp(_between(*logs, share)), _between(low, high, share))
+
+    def when(self, level, what="times"):
+        """The value of the array ``what``, such as "forces" or "length", where the energy first is ``level`` of E(0).
+
+        A float. Raises ValueError when the run ends before, and for a level outside (0, 1].
+        """
+        level = check_positive("level", level)
+        if level > 1:
+            raise ValueError(f"level: expected a share of the energy at the start, at most 1, got {level}")
+        x, target = getattr(self, what), level * self.energy[0]
+        reached = np.flatnonzero(self.energy <= target)
+        if not len(reached):
+            raise ValueError(f"level: the energy ends at {self.energy[-1] / self.energy[0]:.3g} of its start")
+        i = reached[0]
+        if i == 0:
+            return float(x[0])
+        low, high = self.energy[i - 1], self.energy[i]
+        if high > 0:
+            low, high, target = np.log([low, high, target])
+        return float(_between(x[i - 1], x[i], (target - low) / (high - low)))
+
+
+def _between(low, high, share):
+    return (1 - share) * low + share * high
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class FlowResult(Falling, Report):
+    """A curve of measures dx/dt = v and its account of energy. The arrays (k,) have one entry per accepted step, and
+    one for the start.
+
+    ``residual`` = E(0) - E(t) - int_0^t dissipation, absolute and cumulative; the integral is a quadrature over the
+    stages of the steps and knows nothing of E. ``speed`` is N(v): Thm 5.1 says speed^2 = dissipation, and so it is,
+    except while directions are below the cutoff of ``flow``. ``rank`` counts the others.
+    """
+
+    times: np.ndarray = field(repr=False)
+    energy: np.ndarray = field(repr=False)
+    dissipation: np.ndarray = field(repr=False)  # N*(g)^2, the squared slope
+    residual: np.ndarray = field(repr=False)
+    speed: np.ndarray = field(repr=False)
+    length: np.ndarray = field(repr=False)  # of the path so far, in L2(mu)
+    forces: np.ndarray = field(repr=False)  # evaluations of the force until then, those of rejected steps included
+    rank: np.ndarray = field(repr=False)  # singular values of the force above the cutoff
+    step_sizes: np.ndarray = field(repr=False)  # of the step that ended there; 0 at the start
+    snapshot_times: np.ndarray = field(repr=False)  # (s,)
+    positions: np.ndarray = field(repr=False)  # (s, n, d)
+    final: np.ndarray = field(repr=False)  # (n, d), at times[-1]
+    weights: np.ndarray = field(repr=False)  # (n,)
+    status: str  # "finished", "stationary", "max_steps", "stalled", "non-finite" or "interrupted"
+    gauge: str
+    rejected: int  # steps tried in vain
+    evaluations: int  # of the force, those after the last accepted step included
+    next_step: float  # where a resumed run begins
+
+    @property
+    def relative_residual(self):
+        """|residual| / (E(0) - E(t)) at the last time; NaN when no energy was lost."""
+        fall = self.energy[0] - self.energy[-1]
+        return float(abs(self.residual[-1]) / fall) if fall > 0 else np.nan
+
+    def _rows(self):
+        share = self.relative_residual
+        share = "" if np.isnan(share) else f" ({share:.1e} of the decrease)"
+        return {
+            "gauge": self.gauge,
+            "particles": f"{self.final.shape[0]} in dimension {self.final.shape[1]}",
+            "time": f"{self.times[-1]:.6g}",
+            "energy": f"{self.energy[0]:.8g} -> {self.energy[-1]:.8g}",
+            "residual": f"{self.residual[-1]:.2e}{share}",
+            "status": f"{self.status} after {len(self.times) - 1} steps, {self.rejected} rejected, "
+            f"{self.evaluations} forces",
+        }
+
+    def _picture(self, width=220, height=120):
+        t, E = (z - z.min() for z in (self.times, self.energy))
+        x, y = (z / (z.max() or 1.0) for z in (t, E))
+        line = " ".join(
+            f"{8 + (width - 16) * a:.1f},{height - 8 - (height - 16) * b:.1f}" for a, b in zip(x, y, strict=True)
+        )
+        return (
+            f"<svg width='{width}' height='{height}' role='img' aria-label='energy against time'>"
+            f"<polyline points='{line}' fill='none' stroke='#888' stroke-width='1.5'/></svg>"
+        )
+
+    def save(self, path):
+        """Write everything to ``path``; ``FlowResult.load`` reads it back. Both add ".npz" to a name without it.
+
+        A file of that name is replaced at the end, in one step: whoever stops the writing leaves the old one.
+        """
+        path = _npz(path)
+        part = path.with_name(f".{path.name}.{os.getpid()}.part")
+        try:
+            with open(part, "wb") as file:
+                np.savez_compressed(file, **vars(self))
+            os.replace(part, path)
+        finally:
+            part.unlink(missing_ok=True)
+
+    @classmethod
+    def load(cls, path):
+        """The result that ``save`` wrote. Raises ValueError for a file of another kind."""
+        with np.load(_npz(path), allow_pickle=False) as file:
+            missing = set(cls.__dataclass_fields__) - set(file.files)
+            if missing:
+                raise ValueError(f"path: {path} is not a saved FlowResult, it lacks {sorted(missing)}")
+            return cls(
+                **{name: file[name] if file[name].ndim else file[name].item() for name in cls.__dataclass_fields__}
+            )
+
+
+def _npz(path):
+    path = Path(path)
+    return path if path.suffix == ".npz" else path.with_name(f"{path.name}.npz")
