@@ -1,4 +1,4 @@
-"""The engine, with an expert: from ten dimensions on, an interior point method takes over where cutting planes are slow.
+"""The engine with an expert: from ten dimensions on, an interior point method takes over where cutting planes are slow.
 
 Which of the two is faster depends on gauge, data and tolerance, so the engine begins, and what it has found starts the
 expert. What the expert finds is more atoms and a metric for the engine, which goes on if need be: nothing is lost.

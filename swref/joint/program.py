@@ -1,6 +1,6 @@
 """W^2 between clouds as one convex program in potentials and metric, by a primal-dual interior point method.
 
-    max a.f + b.g  over  f_i + g_j <= (x_i - y_j)^T Q (x_i - y_j) for all i, j,  Q in K;   its dual: min gamma(moment(pi)).
+    max a.f + b.g  over  f_i + g_j <= (x_i - y_j)^T Q (x_i - y_j) for all i, j,  Q in K;  dual: min gamma(moment(pi)).
 
 Only near-active pairs are listed, two to fifteen per point; they carry the slacks s and the plan pi, s pi = mu. A step
 that an unlisted pair would stop is redone with that pair listed, so potentials are feasible for all pairs throughout.
@@ -14,12 +14,14 @@ import scipy.sparse as sp
 from scipy.sparse.csgraph import minimum_spanning_tree
 from scipy.spatial.distance import cdist
 
+from .._measures import second_moment
 from .._validation import symmetrize
 from ..simplex.dense import BasicPlan
 from .body import side_of
 from .newton import by_metric, by_pairs, quadratic
 
 # Chosen by the number of steps on random clouds, d = 3 to 50; benchmarks/joint.py prints steps and seconds.
+TINY = 1e-300  # divisors and lengths are no smaller
 NEAREST = 6  # pairs listed per point at the start
 SPREAD = 0.3  # part of the first plan that is central; the rest is the mixture that is given, which has a good moment
 HEAVY = 0.03  # of a point's mass: cells of the mixture that are listed
@@ -86,7 +88,7 @@ class JointProgram:
         self.oracle = oracle
         self.x, self.y = oracle.x - oracle.means[0], oracle.y - oracle.means[1]
         self.a, self.b, self.shift = oracle.a, oracle.b, oracle.means[1] - oracle.means[0]
-        self.shape = n, m = len(self.a), len(self.b)
+        self.shape = len(self.a), len(self.b)
         near = _nearest(self._costs(Q) - handle.f[:, None] - handle.g, NEAREST)
         heavy = mixture.data > HEAVY * np.minimum(self.a[mixture.row], self.b[mixture.col])
         near[handle.rows, handle.columns] = near[mixture.row[heavy], mixture.col[heavy]] = True
@@ -182,7 +184,7 @@ class JointProgram:
         dS += ((xd * self.x).sum(1) - move.df)[:, None]
         dS += (yd * self.y).sum(1) - move.dg
         ratio = np.where(self.known, 0.0, -dS / self.S)
-        full = 1 / max(ratio.max(), 1e-300)
+        full = 1 / max(ratio.max(), TINY)
         if full < 0.8 * ad and retry:
             I, J = np.nonzero((ratio > 0.8 / ad) & _nearest(-ratio, BLOCKING))
             s = self.S[I, J]
@@ -225,35 +227,23 @@ class JointProgram:
 
     # -- what a step proves ---------------------------------------------------------------------------------------
     def proof(self, exact):
-        """(Q, (value, moment, handle)), as of the oracle at a metric Q in K: a lower bound, and a plan's moment.
+        """(Q, (value, moment, handle)), as of the oracle at a metric Q in K: a lower bound, and an exact coupling.
 
         The value is that of potentials made feasible for Q by c-transforms, or if ``exact`` the oracle's.
         """
-        Q, (rows, columns, masses), moment = self.side.inside(), *self._coupling()
+        oracle, pairs, (n, m), Q = self.oracle, self.pairs, self.shape, self.side.inside()
+        p = pairs.pi * np.minimum(1, self.a / np.bincount(pairs.I, pairs.pi, n))[pairs.I]
+        p *= np.minimum(1, self.b / np.maximum(np.bincount(pairs.J, p, m), TINY))[pairs.J]
+        rows, columns, masses = oracle.masses.coupling(pairs.I, pairs.J, p, oracle.order)
+        moment = second_moment(oracle.y[columns] - oracle.x[rows], masses)
         if exact:
-            value, _, best = self.oracle.evaluate(Q)
+            value, _, best = oracle.evaluate(Q)
             return Q, (value, moment, best._replace(rows=rows, columns=columns, masses=masses))
         C = self._costs(Q)
         f = (C - self.g).min(1)
         g = (C - f[:, None]).min(0)
         value = float(self.a @ f + self.b @ g + self.shift @ Q @ self.shift)
         return Q, (value, moment, BasicPlan(rows, columns, masses, f, g, 0.0))
-
-    def _coupling(self):
-        """(cells, moment) of the plan made a coupling: what is too heavy is scaled down, what is missing a product.
-
-        The cells are without the product, of which ``Masses.coupling`` finds a better form.
-        """
-        pairs, (n, m) = self.pairs, self.shape
-        p = pairs.pi * np.minimum(1, self.a / np.bincount(pairs.I, pairs.pi, n))[pairs.I]
-        p *= np.minimum(1, self.b / np.maximum(np.bincount(pairs.J, p, m), 1e-300))[pairs.J]
-        u = np.maximum(self.a - np.bincount(pairs.I, p, n), 0)
-        v = np.maximum(self.b - np.bincount(pairs.J, p, m), 0)
-        moment = self.moment(p)
-        if u.sum() > 0:
-            cross = np.outer(u @ self.x, v @ self.y) / u.sum()
-            moment += (self.x.T * (u * (v.sum() / u.sum()))) @ self.x + (self.y.T * v) @ self.y - cross - cross.T
-        return (pairs.I, pairs.J, p), symmetrize(moment)
 
 
 class _Direction:
@@ -275,8 +265,8 @@ class _Direction:
     def shares(self, eta):
         """(ap, ad) at most one, a part ``eta`` of the way to the boundary."""
         ap, ad = self.side.lengths(self.change)
-        ap = min(1.0, eta * min(ap, 1 / max((-self.dpi / self.pairs.pi).max(), 1e-300)))
-        ad = min(1.0, eta * min(ad, 1 / max((-self.ds / self.pairs.s).max(), 1e-300)))
+        ap = min(1.0, eta * min(ap, 1 / max((-self.dpi / self.pairs.pi).max(), TINY)))
+        ad = min(1.0, eta * min(ad, 1 / max((-self.ds / self.pairs.s).max(), TINY)))
         return (min(ap, ad),) * 2 if self.side.smooth else (ap, ad)
 
 
