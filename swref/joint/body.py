@@ -8,6 +8,8 @@ import numpy as np
 
 from .._validation import symmetrize
 
+LEAST = 1e-14  # relative: smaller eigenvalues of a moment, and smaller slopes, count as this
+
 
 def side_of(body, Q, M, mu):
     """The side of ``body``, started at Q for the moment M, with products of Q and multipliers about mu."""
@@ -41,7 +43,7 @@ class Polyhedral:
     def __init__(self, body, Q, M, mu):
         self.size, self.cap, self.Q, d = body.size, body.cap, Q, len(Q)
         self.signs = (1, -1) if np.isfinite(self.cap) else (1,)
-        self.Z = [mu * np.linalg.inv(P) for P in self._primal()]
+        self.Z = [mu * np.linalg.inv(P) for P in self._primal(self.Q)]
         rest = -self._multiplier(M)
         self.t = -(np.trace(rest) / d if len(self.Z) == 2 else np.linalg.eigvalsh(rest)[0])
         lam, U = np.linalg.eigh(self.t * np.eye(d) + rest)
@@ -49,24 +51,22 @@ class Polyhedral:
             self.Z[k] = self.Z[k] + (U * np.maximum(sign * lam, 0)) @ U.T
         self.count = d * len(self.Z)
 
-    def _primal(self):
-        return [self.Q, self.cap * np.eye(len(self.Q)) - self.Q][: len(self.signs)]
+    def _primal(self, Q):
+        return [Q, self.cap * np.eye(len(Q)) - Q][: len(self.signs)]
 
     def _multiplier(self, M):
         return M + sum(sign * Z for sign, Z in zip(self.signs, self.Z, strict=True))
 
-    def scale(self):
-        self.pairs = [Pairing(P, Z) for P, Z in zip(self._primal(), self.Z, strict=True)]
+    def scale(self, M):
+        """For the moment M: V, D, the normal of tr Q, and what is left of the equation for M and of tr Q = size."""
+        self.pairs = [Pairing(P, Z) for P, Z in zip(self._primal(self.Q), self.Z, strict=True)]
         self.gap = sum(float((p.lam**2).sum()) for p in self.pairs)
         self.V, self.D = self.pairs[0].F, np.ones_like(self.Q)
         if len(self.pairs) == 2:
             _, s, Vt = np.linalg.svd(self.pairs[1].inverse @ self.V)
             self.V, self.D = self.V @ Vt.T, 1 + np.outer(s, s) ** 2
         self.normal = np.eye(len(self.Q))
-
-    def residuals(self, M):
-        """What is left of the equation for M (d, d), and of tr Q = size."""
-        return self._multiplier(M) - self.t * self.normal, self.size - np.trace(self.Q)
+        self.residuals = self._multiplier(M) - self.t * self.normal, self.size - np.trace(self.Q)
 
     def pull(self, target, change=None):
         """What the linearised products ask of the equation for M; with the second-order terms of ``change``."""
@@ -95,6 +95,14 @@ class Polyhedral:
         steps = [p.inverse.T @ v @ p.inverse for p, (_, v) in zip(self.pairs, change, strict=True)]
         self.Z = [symmetrize(Z + ap * step) for Z, step in zip(self.Z, steps, strict=True)]
 
+    def trial(self, Q):
+        """(Q, log det of it and of cap I - Q), or None outside of K."""
+        try:
+            roots = [np.linalg.cholesky(P) for P in self._primal(Q)]
+        except np.linalg.LinAlgError:
+            return None
+        return Q, 2 * sum(float(np.log(L.diagonal()).sum()) for L in roots)
+
     def inside(self):
         """A metric of K next to Q."""
         lam, U = np.linalg.eigh(self.Q)
@@ -103,27 +111,28 @@ class Polyhedral:
 
 
 class Smooth:
-    """|Q|_{S_r} = size with 1 < r < inf: M = t Q^(r-1), so K needs no barrier. t scales with the gauge."""
+    """|Q|_{S_r} = size with 1 < r < inf: Q = (M/t)^(p-1), 1/p + 1/r = 1. The gauge is smooth: K needs no barrier.
+
+    The equation is linearised in M, where it stays regular when p is large and Q all but singular.
+    """
 
     smooth, gap, count = True, 0.0, 0
 
     def __init__(self, body, Q, M, mu):
         self.r, self.size, self.Q = body.exponent, body.size, Q
-        self.t = float(np.vdot(Q, M)) / self.size**self.r
 
-    def scale(self):
-        lam, self.V = np.linalg.eigh(self.Q)
-        self.lam = lam = np.abs(lam)
-        self.powers = lam ** (self.r - 1)
-        gap, middle = lam[:, None] - lam, 0.5 * (lam[:, None] + lam)
+    def scale(self, M):
+        lam, self.V = np.linalg.eigh(M)
+        lam, power = np.maximum(lam, LEAST * lam[-1]), 1 / (self.r - 1)
+        self.t = _norm(lam, power + 1) / self.size ** (self.r - 1)
+        lam = lam / self.t
+        q, gap, middle = lam**power, lam[:, None] - lam, 0.5 * (lam[:, None] + lam)
         near = np.abs(gap) <= 1e-5 * middle
-        slope = (self.r - 1) * np.where(near, middle, 1) ** (self.r - 2)
-        across = (self.powers[:, None] - self.powers) / np.where(near, 1, gap)
-        self.D = self.t * np.where(near, slope, across)
-        self.normal = (self.V * self.powers) @ self.V.T
-
-    def residuals(self, M):
-        return M - self.t * self.normal, (self.size**self.r - (self.lam**self.r).sum()) / self.r
+        slope = np.where(near, power * middle ** (power - 1), (q[:, None] - q) / np.where(near, 1, gap))
+        self.D = self.t / np.maximum(slope, LEAST * slope.max())
+        missing = np.diag(q) - self.V.T @ self.Q @ self.V
+        self.normal = (self.V * lam) @ self.V.T
+        self.residuals = self.V @ (self.D * missing) @ self.V.T, float(lam @ missing.diagonal())
 
     def pull(self, target, change=None):
         return np.zeros_like(self.Q)
@@ -132,20 +141,23 @@ class Smooth:
         return dQ
 
     def lengths(self, dQ):
-        if self.r == 2:  # a sphere is smooth without Q > 0
-            return np.inf, np.inf
-        root = 1 / np.sqrt(self.lam)
-        inner = (self.V.T @ dQ @ self.V) * root[:, None] * root
-        return np.inf, 1 / max(-np.linalg.eigvalsh(inner)[0], 1e-300)
+        return np.inf, np.inf
 
     def gap_after(self, ap, ad, change):
         return 0.0
 
     def move(self, ap, ad, dQ, dt, change):
-        self.Q, self.t = symmetrize(self.Q + ad * dQ), self.t + ap * dt
+        self.Q = symmetrize(self.Q + ad * dQ)
+
+    def trial(self, Q):
+        """(Q, scaled to the boundary of K; 0)."""
+        lam, U = np.linalg.eigh(Q)
+        lam = np.maximum(lam, 0)
+        return (U * (lam * (self.size / _norm(lam, self.r)))) @ U.T, 0.0
 
     def inside(self):
-        lam, U = np.linalg.eigh(self.Q)
-        lam = np.maximum(lam, 0)
-        norm = lam.max() * ((lam / lam.max()) ** self.r).sum() ** (1 / self.r)
-        return (U * (lam * min(1.0, self.size / norm))) @ U.T
+        return self.trial(self.Q)[0]
+
+
+def _norm(lam, p):
+    return lam.max() * ((lam / lam.max()) ** p).sum() ** (1 / p)

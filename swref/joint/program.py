@@ -151,7 +151,7 @@ class JointProgram:
     def _iterate(self, retry=True):
         """None if unlisted pairs stopped the step: they are listed now."""
         pairs, side, (n, m) = self.pairs, self.side, self.shape
-        side.scale()
+        side.scale(self.moment(pairs.pi))
         solve = self.reduce(pairs, self.shape, side)
         rp = np.concatenate([self.a - np.bincount(pairs.I, pairs.pi, n), self.b - np.bincount(pairs.J, pairs.pi, m)])
         rs = quadratic(pairs.Z, side.Q) - self.f[pairs.I] - self.g[pairs.J] - pairs.s
@@ -251,7 +251,7 @@ class _Direction:
 
     def __init__(self, program, solve, rp, rs, target, before=None):
         self.pairs, self.side, pairs, side = program.pairs, program.side, program.pairs, program.side
-        rest, rt = side.residuals(program.moment(pairs.pi))
+        rest, rt = side.residuals
         rc = target - pairs.pi * pairs.s - (0.0 if before is None else before.dpi * before.ds)
         R = rest + side.pull(target * program.kappa, None if before is None else before.change)
         self.df, self.dg, self.dQ, self.dt, self.dpi = solve((rc - pairs.pi * rs) / pairs.s, rp, R, rt)
