@@ -75,6 +75,10 @@ class Polyhedral:
         terms = zip(self.signs, self.pairs, self.X, strict=True)
         return sum(sign * p.inverse.T @ X @ p.inverse for sign, p, X in terms)
 
+    def ascent(self, M, mu):
+        """(R, normal, rest): R is the gradient along K of <M, .> and its barrier, where <normal, dQ> = rest."""
+        return self.residuals[0] + self.pull(mu), self.normal, self.residuals[1]
+
     def change(self, dQ):
         """The scaled changes (u, v) of each pair."""
         scaled = [sign * p.inverse @ dQ @ p.inverse.T for sign, p in zip(self.signs, self.pairs, strict=True)]
@@ -136,6 +140,11 @@ class Smooth:
 
     def pull(self, target, change=None):
         return np.zeros_like(self.Q)
+
+    def ascent(self, M, mu):
+        """As above, along the boundary of K at Q and not at (M/t)^(p-1): far from the solution only that ascends."""
+        lam, U = np.linalg.eigh(self.Q)
+        return M, (U * np.maximum(lam, 0) ** (self.r - 1)) @ U.T, 0.0
 
     def change(self, dQ):
         return dQ

@@ -1,6 +1,6 @@
 """Gaussians: Newton on the metric, with barriers for K and for correlations of norm at most one.
 
-    max_{Q in K} <Q, S0 + S1 + D D^T> - 2 |F1^T Q F0|_*;   its dual: min gamma(moment(C)) over |C| <= 1, K = F0 C^T F1^T.
+    max_{Q in K} <Q, S0 + S1 + D D^T> - 2 |F1^T Q F0|_*;   dual: min gamma(moment(C)) over |C| <= 1, K = F0 C^T F1^T.
 
 A barrier mu log det(I - C^T C) turns 2 sigma into a smooth function of the singular values of F1^T Q F0 = U sigma V^T,
 with the feasible C = U c(sigma) V^T. Its second derivative acts by four products of matrices (Daleckii and Krein), so
@@ -14,7 +14,7 @@ import numpy as np
 from .._validation import symmetrize
 from .body import side_of
 
-SHRINK = 0.1  # of mu, once Newton's step gains less than mu per dimension
+SHRINK = 0.25  # of mu, once Newton's step gains less than mu per dimension
 PRODUCTS, RESIDUAL = 400, 1e-4  # of conjugate gradients: at most, and to what norm squared, relative
 SHORTEST = 1e-6  # step; shorter ones get nowhere
 ARMIJO, FLAT = 1e-4, 1e-12  # part of the predicted gain that a step must have, up to rounding of the objective
@@ -31,8 +31,8 @@ def gaussian_steps(oracle, gauge, body, solution, tol):
     side = side_of(body, Q, at.moment, mu)
     while mu > np.finfo(float).eps * tol * solution.upper:
         side.scale(at.moment)
-        R = side.residuals[0] + side.pull(mu)
-        dQ, dt = _newton(side, at, R)
+        R, normal, rest = side.ascent(at.moment, mu)
+        dQ, dt = _newton(side, at, R, normal, rest)
         change = side.change(dQ)
         ap, ad = (min(1.0, BACK * step) for step in side.lengths(change))
         gain = float(np.vdot(R, dQ))
@@ -116,20 +116,20 @@ class _Smoothing:
         return ((at.U * at.c) @ at.Vt)[:second, :first], (at.U * np.sqrt(at.rest))[:second]
 
 
-def _newton(side, at, R):
-    """(dQ, dt) with H dQ + (the side's part) + dt normal = R, <normal, dQ> = r_t, by projected conjugate gradients."""
+def _newton(side, at, R, normal, rest):
+    """(dQ, dt) with H dQ + (the side's part) + dt normal = R, <normal, dQ> = rest, by projected conjugate gradients."""
     root, hessian, V = np.sqrt(side.D), at.hessian(side.V), side.V
 
     def product(X):
         return hessian(X / root) / root + X
 
-    normal, right = (V.T @ side.normal @ V) / root, (V.T @ R @ V) / root
+    normal, right = (V.T @ normal @ V) / root, (V.T @ R @ V) / root
     size = np.vdot(normal, normal)
 
     def project(X):
         return X - normal * (np.vdot(normal, X) / size)
 
-    X = normal * (side.residuals[1] / size)
+    X = normal * (rest / size)
     r = project(right - product(X))
     q, square = r, np.vdot(r, r)
     least = RESIDUAL * square

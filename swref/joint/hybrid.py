@@ -34,10 +34,18 @@ def solve(oracle, gauge, *, tol, steps=cloud_steps, **options):
     body = gauge._body(oracle.dimension)
 
     def expert(solution):
-        return steps(oracle, gauge, body, solution, tol) if slow(solution.history, tol) else None
+        return while_possible(steps(oracle, gauge, body, solution, tol)) if slow(solution.history, tol) else None
 
     solution = maxmin.solve(oracle, gauge, tol=tol, expert=None if body is None else expert, **options)
     return solution if basis is None else replace(solution, metric=basis @ solution.metric @ basis.T)
+
+
+def while_possible(steps):
+    """The steps until rounding makes a metric or a multiplier lose its positive eigenvalues."""
+    try:
+        yield from steps
+    except np.linalg.LinAlgError:
+        return
 
 
 def slow(history, tol):

@@ -48,10 +48,7 @@ def cloud_steps(oracle, gauge, body, solution, tol):
     program = JointProgram(oracle, body, Q, start[2], mixture, gap)
     lower, upper, short = solution.lower, solution.upper, 0
     while short < PATIENCE:
-        try:
-            shares = program.step()
-        except np.linalg.LinAlgError:  # rounding: Q or a multiplier is no longer positive definite
-            return
+        shares = program.step()
         Q, (value, moment, handle) = program.proof(exact=upper - lower < EXACT * tol * upper)
         lower, upper = max(lower, value), min(upper, gauge.value(moment))
         short = short + 1 if max(shares) < SHORT else 0
