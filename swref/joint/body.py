@@ -52,7 +52,7 @@ class Polyhedral:
         self.count = d * len(self.Z)
 
     def _primal(self, Q):
-        return [Q, self.cap * np.eye(len(Q)) - Q][: len(self.signs)]
+        return [Q] if len(self.signs) == 1 else [Q, self.cap * np.eye(len(Q)) - Q]
 
     def _multiplier(self, M):
         return M + sum(sign * Z for sign, Z in zip(self.signs, self.Z, strict=True))

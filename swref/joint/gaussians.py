@@ -23,7 +23,7 @@ BACK = 0.95  # of the way to the boundary
 
 
 def gaussian_steps(oracle, gauge, body, solution, tol):
-    """The Newton steps as the engine's expert, started from what the engine has found; for p = 2 and inf, and Ky Fan."""
+    """Newton steps as the engine's expert, started from what the engine has found: for p = 2 and inf, and Ky Fan."""
     if body.exponent not in (1, 2):  # elsewhere the engine was the faster
         return
     curve = _Smoothing(oracle)
