@@ -136,16 +136,6 @@ class GaussianOracle:
         steps = np.column_stack([Y[:, :k] - X[:, :k], X[:, k:], Y[:, k:], self.shift])
         return float(((Q @ steps) * steps).sum()), steps @ steps.T, (U[:, :k] @ Vt[:k], U[:, k:])
 
-    def moment(self, C, rest):
-        """The moment of y - x when eta = C xi + rest zeta with standard normal zeta."""
-        steps = np.column_stack([self.F1 @ C - self.F0, self.F1 @ rest, self.shift])
-        return steps @ steps.T
-
-    @staticmethod
-    def mixture(solution):
-        """(C, rest) of the mixed couplings of a solution."""
-        return _mixed_correlation(solution)
-
     def spanning(self):
         """(d, r0 + r1 + 1): columns that span all displacements."""
         return np.column_stack([self.F0, self.F1, self.shift])

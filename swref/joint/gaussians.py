@@ -14,7 +14,7 @@ import numpy as np
 from .._validation import symmetrize
 from .body import side_of
 
-SHRINK = 0.25  # of mu, once Newton's step gains less than mu per dimension
+SHRINK = 0.1  # of mu, once Newton's step gains less than mu per dimension
 PRODUCTS, RESIDUAL = 400, 1e-4  # of conjugate gradients: at most, and to what norm squared, relative
 STAY = 20  # Newton steps with one mu; more get nowhere
 SHORTEST = 1e-6  # step; shorter ones get nowhere
@@ -23,13 +23,14 @@ BACK = 0.95  # of the way to the boundary
 
 
 def gaussian_steps(oracle, gauge, body, solution, tol):
-    """Newton steps as the engine's expert, started from what the engine has found: for p = 2 and inf, and Ky Fan."""
-    if body.exponent not in (1, 2):  # elsewhere the engine was the faster
+    """Newton steps as the engine's expert, from the middle of K and with a large mu: elsewhere they would stay short.
+
+    For p = 2, p = inf and Ky Fan; for other p the engine was the faster.
+    """
+    if body.exponent not in (1, 2):
         return
-    curve = _Smoothing(oracle)
-    M = oracle.moment(*oracle.mixture(solution))
-    mu = max(solution.upper - solution.lower, tol * solution.upper) / (len(M) + curve.size)
-    Q = gauge._smoothed(M, mu).Q
+    d, curve = oracle.dimension, _Smoothing(oracle)
+    Q, mu = body.size * d ** (-1 / body.exponent) * np.eye(d), 0.5 * solution.upper / d
     at = curve.at(Q, mu)
     side = side_of(body, Q, at.moment, mu)
     stayed = 0
