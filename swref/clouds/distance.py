@@ -70,7 +70,9 @@ def transport(x, y, gauge, a=None, b=None, *, tol=1e-6, max_iter=None, strict=Tr
     slack = gamma(I) sum_ij pi_ij (4 eps max(|x_i|, |y_j|))^2 over what moves: clouds that coincide to their last
     digits. When only rounding prevents that, as with far points that need not move, the status is "rounding".
 
-    At most ``max_iter`` transport problems are solved; None: 1000, or d (d + 1) if that is more.
+    At most ``max_iter`` transport problems are solved; None: 1000, or d (d + 1) if that is more. From d = 10 on, where
+    the gap falls slowly and the gauge is a Schatten or Ky Fan gauge, an interior point method takes over (``joint``):
+    each of its steps counts as one problem. For a spectral gauge, n + m < d points are first mapped to their span.
     ``progress=True`` shows a bar; ``callback(lower, upper)`` is called after each oracle call, in squared units.
 
     Raises NotConverged (with ``.result``) when the tolerance is missed, unless ``strict=False``; also after Ctrl-C.
