@@ -130,7 +130,7 @@ def frank_wolfe(x, y, k, clock, tol):
 
     The moment's top eigenvalues bound from above; the projector's transport cost, exact by ``ot.emd``, from below.
     """
-    n, d = x.shape
+    n = len(x)
     uniform, plan, lower = np.full(n, 1 / n), np.full((n, n), 1 / n**2), 0.0
     step = 0
     while True:

@@ -62,14 +62,9 @@ def solve(oracle, gauge, *, tol, max_iter, slack=0.0, report=None, expert=None):
     d = oracle.dimension
     master = _Master(gauge_for(gauge, d), d)
     query = master.start()
-    lower, metric, lower_handle = -np.inf, None, None
+    best = lower, metric, _ = -np.inf, None, None
     history, status, trust, looseness, steps = [], "max_iter", 1.0, LOOSENESS, iter(())
     patience = PATIENCE + d * (d + 1) // 2
-
-    def so_far():
-        bounds, handles = (lower, master.upper), master.handles[: len(master.best)]
-        return Solution(*bounds, metric, lower_handle, master.best, handles, status, np.array(history))
-
     try:
         for _ in range(max_iter):
             step = next(steps, None)
@@ -80,7 +75,7 @@ def solve(oracle, gauge, *, tol, max_iter, slack=0.0, report=None, expert=None):
                 looseness = LOOSENESS * np.clip(surprise / (master.upper - lower), 0.1, 1)
             better = value > lower
             if better:
-                lower, metric, lower_handle = max(value, 0.0), query, handle
+                best = lower, metric, _ = max(value, 0.0), query, handle
             master.add(symmetrize(moment), handle)
             if step is None and not master.upper <= lower + tol * master.upper + allowed:
                 central = master.solve(looseness * (master.upper - lower))
@@ -97,7 +92,7 @@ def solve(oracle, gauge, *, tol, max_iter, slack=0.0, report=None, expert=None):
             if step is not None:
                 query = metric
                 continue
-            if expert is not None and (found := expert(so_far())) is not None:
+            if expert is not None and (found := expert(master.solution(best, status, history))) is not None:
                 steps, expert = found, None
             trust = min(1.0, trust / TRUST_FACTOR) if better else max(TRUST_FLOOR, TRUST_FACTOR * trust)
             query = trust * central + (1 - trust) * metric
@@ -105,7 +100,7 @@ def solve(oracle, gauge, *, tol, max_iter, slack=0.0, report=None, expert=None):
         if not history:
             raise
         status = "interrupted"
-    return so_far()
+    return master.solution(best, status, history)
 
 
 class _Master:
@@ -129,6 +124,11 @@ class _Master:
         self.handles.append(handle)
         self.weights = np.append(self.weights, 0.0) if len(self.weights) else np.ones(1)
         self._record(np.eye(len(self.weights))[-1])
+
+    def solution(self, best, status, history):
+        """The ``Solution`` with this upper bound and ``best``: the lower one, its metric and handle."""
+        (lower, metric, handle), handles = best, self.handles[: len(self.best)]
+        return Solution(lower, self.upper, metric, handle, self.best, handles, status, np.array(history))
 
     def predict(self, Q):
         """min_k <Q, moment_k>: what the atoms know of the oracle's value at Q, from above."""

@@ -74,8 +74,8 @@ def gaussian_transport(m0, S0, m1, S1, gauge, *, tol=1e-8, max_iter=None, strict
     Converged when U - L <= tol U + slack with slack = 32 d eps r (r eps + W'), r^2 = gamma(I) max(lambda_max(S0),
     lambda_max(S1), max|D|^2), W'^2 the gauge of the W2-optimal moment: rounding, which matters for Gaussians that
     nearly coincide. The status is "rounding" when the widening is more, as when ill-conditioned ones nearly coincide.
-    At most ``max_iter`` oracle calls; None: 1000, or d (d + 1) if that is more. From d = 10 on, where they are many, and
-    for p = 2, p = inf and Ky Fan, Newton steps on the metric take over; each counts as one call.
+    At most ``max_iter`` oracle calls; None: 1000, or d (d + 1) if that is more. From d = 10 on, where they are many,
+    and for p = 2, p = inf and Ky Fan, Newton steps on the metric take over; each counts as one call.
     Raises NotConverged (with ``.result``) when the tolerance is missed, unless ``strict=False``.
     Raises ValueError for malformed means, covariances or gauge, GaugeError for a gauge that is not convex.
     """
