@@ -67,7 +67,7 @@ class Clock:
 
 def alone(call):
     """A ``Clock`` of the engine without its expert, stopped after PATIENCE seconds."""
-    slow, hybrid.slow, clock = hybrid.slow, lambda history, tol: False, Clock(PATIENCE)
+    slow, hybrid.slow, clock = hybrid.slow, lambda history, tol, calls: False, Clock(PATIENCE)
     try:
         call(clock)
     finally:

@@ -15,7 +15,8 @@ from .program import cloud_steps
 LEAST = 10  # dimensions; below, the engine needs few calls
 GAP = 0.1  # relative, below which an expert may start: its first plan is the engine's
 WINDOW = 8  # oracle calls over which the rate of the gap is measured
-CALLS = 25  # more oracle calls than this, at that rate, take longer than an expert: the rate only falls
+CALLS, FEW = 25, 12  # more oracle calls than this, at that rate, take longer than an expert: the rate only falls
+LONG = 20  # d^2 per point, from which the engine's master is dear and FEW calls are the limit
 
 
 def solve(oracle, gauge, *, tol, steps=cloud_steps, **options):
@@ -32,9 +33,10 @@ def solve(oracle, gauge, *, tol, steps=cloud_steps, **options):
         basis = np.linalg.qr(spanning)[0]
         oracle, gauge = oracle.within(basis), inner
     body = gauge._body(oracle.dimension)
+    calls = FEW if oracle.dimension**2 > LONG * spanning.shape[1] else CALLS
 
     def expert(solution):
-        return while_possible(steps(oracle, gauge, body, solution, tol)) if slow(solution.history, tol) else None
+        return while_possible(steps(oracle, gauge, body, solution, tol)) if slow(solution.history, tol, calls) else None
 
     solution = maxmin.solve(oracle, gauge, tol=tol, expert=None if body is None else expert, **options)
     return solution if basis is None else replace(solution, metric=basis @ solution.metric @ basis.T)
@@ -48,9 +50,9 @@ def while_possible(steps):
         return
 
 
-def slow(history, tol):
-    """Whether bounds (k, 2) that go on as in the last calls will need more than CALLS calls to a relative gap tol."""
+def slow(history, tol, calls):
+    """Whether bounds (k, 2) that go on as in the last calls will need more than ``calls`` to a relative gap tol."""
     if len(history) <= WINDOW:
         return False
     before, now = ((upper - lower) / upper for lower, upper in history[[-1 - WINDOW, -1]])
-    return now < GAP and np.log(now / tol) * WINDOW > CALLS * np.log(before / now)
+    return now < GAP and np.log(now / tol) * WINDOW > calls * np.log(before / now)
