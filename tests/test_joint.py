@@ -1,6 +1,7 @@
 """The joint interior points against the engine, CVXPY, closed forms, finite differences and brute force."""
 
 import tracemalloc
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +14,8 @@ from swref.gauges.base import Body
 from swref.gaussians.distance import GaussianOracle
 from swref.joint import gaussian_steps, hybrid
 from swref.joint.body import Pairing, side_of
-from swref.joint.newton import by_metric, by_pairs, quadratic, smat, svec
+from swref.joint.gaussians import _Smoothing
+from swref.joint.newton import by_metric, by_pairs, smat, svec
 from swref.joint.program import JointProgram, Pairs, cloud_steps
 
 OPERATOR, FROBENIUS, TRACE = (swref.get_gauge("schatten", p=p) for p in (np.inf, 2, 1))
@@ -322,8 +324,8 @@ def test_every_step_proves_its_bounds(gauge):
         np.testing.assert_allclose(np.bincount(plan.columns, plan.masses, 25), b, atol=1e-15)
         D = y[plan.columns] - x[plan.rows]
         np.testing.assert_allclose(moment, (D.T * plan.masses) @ D, atol=1e-12)
-        reduced = quadratic((x[:, None] - y).reshape(-1, 10) - x.mean(0) * 0, Q).min()
-        assert reduced >= 0
+        Z = (x - a @ x)[:, None] - (y - b @ y)
+        assert (np.einsum("ijk,kl,ijl->ij", Z, Q, Z) - plan.f[:, None] - plan.g).min() >= -1e-12
 
 
 def test_potentials_stay_feasible_for_all_pairs():
@@ -341,6 +343,22 @@ def test_potentials_stay_feasible_for_all_pairs():
         assert (program.pairs.pi > 0).all()
         assert program.known.sum() == len(program.pairs.I) < 900
         assert program.known[program.pairs.I, program.pairs.J].all()
+
+
+def test_unlisted_pairs_limit_the_step():
+    x, y = clouds(30, 30, 10, seed=6)
+    oracle = CloudOracle(x, y, np.full(30, 1 / 30), np.full(30, 1 / 30))
+    solution = maxmin.solve(oracle, OPERATOR, tol=0.1, max_iter=20)
+    Q = OPERATOR._smoothed(np.eye(10), 0.1).Q
+    program = JointProgram(oracle, OPERATOR._body(10), Q, oracle.evaluate(Q)[2], oracle.mixture(solution), 0.1)
+    unlisted = np.where(program.known, np.inf, program.S)[4].min()
+    df = np.where(np.arange(30) == 4, unlisted / 0.9, 0.0)
+    move = SimpleNamespace(dQ=np.zeros((10, 10)), df=df, dg=np.zeros(30))
+    assert 0.85 < program._limit(move, 1.0, 0.1, retry=True) < 0.9
+    before = len(program.pairs.I)
+    move.df = 2 * df
+    assert program._limit(move, 1.0, 0.1, retry=True) is None  # it is listed, and the step redone
+    assert len(program.pairs.I) > before
 
 
 # -- the engine and its expert ----------------------------------------------------------------------------------------
@@ -489,6 +507,20 @@ def test_newton_takes_few_steps_between_gaussians_in_many_dimensions():
     result = swref.gaussian_transport(zero, S0, zero, S1, OPERATOR)
     assert result.status == "converged"
     assert result.iterations <= 45
+
+
+@pytest.mark.parametrize("ranks", [(6, 6), (6, 3), (3, 6)])
+def test_smoothed_gaussians_have_the_right_derivatives(ranks):
+    """The moment is the gradient of the smoothed value, and ``hessian`` minus its derivative: finite differences."""
+    rng, mu, h = np.random.default_rng(4), 0.05, 1e-5
+    oracle = GaussianOracle(*(rng.standard_normal((6, r)) for r in ranks), rng.standard_normal(6))
+    curve, Q = _Smoothing(oracle), psd(6, 1)
+    at, Y = curve.at(Q, mu), psd(6, 2) - psd(6, 3)
+    above, below = curve.at(Q + h * Y, mu), curve.at(Q - h * Y, mu)
+    assert np.vdot(at.moment, Y) == pytest.approx((above.value - below.value) / (2 * h), rel=1e-7)
+    slope = (above.moment - below.moment) / (2 * h)
+    np.testing.assert_allclose(at.hessian(np.eye(6))(Y), -slope, atol=1e-5 * np.abs(slope).max())
+    assert curve.at(Q, 1e-12).value == pytest.approx(oracle.evaluate(Q)[0], rel=1e-9)
 
 
 @pytest.mark.parametrize("gauge", [OPERATOR, KYFAN, FROBENIUS], ids=repr)
