@@ -25,10 +25,11 @@ NOTEBOOKS = [path for path in sorted((ROOT / "book").glob("*.ipynb")) if path.st
 API = (ROOT / "book" / "api.md").read_text(encoding="utf-8")
 
 FILE, BODY = 400, 45  # lines
-PACKAGE = 5480  # lines of code, of no comment, docstring or blank: as many as there are, to fall below 5,000
+PACKAGE = 5490  # lines of code, of no comment, docstring or blank: as many as there are, to fall below 5,000
 FAST = 1400  # lines of code of the fast solvers, which a reader of the engine can ignore
 FAST_SOLVERS = {"network", "joint"}
-OUTSIDE_THE_BUDGET = {"experiments", "plotting.py", "widgets.py", "testing.py", "optim.py"} | FAST_SOLVERS
+OUTSIDE_THE_BUDGET = {"experiments", "plotting.py", "widgets.py", "testing.py", "optim.py"}
+ENGINE = {"masses.py", "dense.py", "basic_kernels.py"}  # of network: what its reader needs
 CELL = 20  # lines; 12 are seen without scrolling
 CELLS = range(5, 18)  # that a page shows with their code
 
@@ -62,13 +63,20 @@ def lines_of_code(path):
     return len(held)
 
 
-def test_the_package_stays_within_its_budget():
-    inside = [path for path in MODULES if path.relative_to(ROOT / "swref").parts[0] not in OUTSIDE_THE_BUDGET]
-    assert sum(map(lines_of_code, inside)) <= PACKAGE
+def budget():
+    """(lines of code of the package, of its fast solvers)."""
+    sizes = [0, 0]
+    for path in MODULES:
+        folder = path.relative_to(ROOT / "swref").parts[0]
+        if folder not in OUTSIDE_THE_BUDGET:
+            sizes[folder in FAST_SOLVERS and path.name not in ENGINE] += lines_of_code(path)
+    return sizes
 
 
-def test_the_fast_solvers_stay_within_theirs():
-    assert sum(lines_of_code(p) for p in MODULES if p.relative_to(ROOT / "swref").parts[0] in FAST_SOLVERS) <= FAST
+def test_package_and_fast_solvers_stay_within_their_budgets():
+    package, fast = budget()
+    assert package <= PACKAGE
+    assert fast <= FAST
 
 
 def code_cells(path):

@@ -5,6 +5,7 @@ Numba is imported on first use: it takes longer to import than a small problem t
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
@@ -20,7 +21,8 @@ from .._results import Result, finish, reporter, scaled_back
 from .._session import silent, steady
 from .._validation import EPS, as_array, as_clouds, as_fraction, as_masses, as_tolerance
 from ..gauges import Gauge, gauge_for
-from ..maxmin import call_limit, solve
+from ..joint import solve
+from ..maxmin import call_limit
 from ..network import MOST_DIMENSIONS, BasicPlan, Masses, MultiscaleSimplex, NetworkSimplex, c_transform
 from .certificate import LowerBound, line_bound, metric_factor, moment_of, moved_size, upper_bound
 
@@ -83,8 +85,10 @@ def transport(
     digits. When only rounding prevents that, as with far points that need not move, the status is "rounding".
 
     At most ``max_iter`` transport problems are solved; None: 1000, or d (d + 1) if that is more. In up to three
-    dimensions none of them makes a matrix of all pairs, beyond a few thousand points: 1e5 points take minutes.
-    ``progress=True`` shows a bar.
+    dimensions none of them makes a matrix of all pairs, beyond a few thousand points: 1e5 points take minutes. From
+    d = 10 on, where the gap falls slowly and the gauge is a Schatten or Ky Fan gauge, an interior point method takes
+    over (``joint``): each of its steps counts as one problem. For a spectral gauge, n + m < d points are first mapped
+    to their span. ``progress=True`` shows a bar.
 
     Raises NotConverged (with ``.result``) when the tolerance is missed, unless ``strict=False``; also after Ctrl-C.
     Raises ValueError for malformed clouds, weights or gauge, GaugeError for a gauge that is not convex.
@@ -154,6 +158,17 @@ class CloudOracle:
     def matrix_free(self):
         return self.dimension <= MOST_DIMENSIONS and len(self.a) + len(self.b) > SMALL
 
+    def spanning(self):
+        """(d, n + m): columns that span all displacements."""
+        return np.concatenate([z - self.means[0] for z in (self.x, self.y)]).T
+
+    def within(self, basis):
+        """The oracle in the coordinates of an orthonormal ``basis`` (d, r) of a space that holds all displacements."""
+        part, origin = copy(self), self.means[0]
+        part.x, part.y, *part.means = ((z - origin) @ basis for z in (self.x, self.y, *self.means))
+        part.dimension = basis.shape[1]
+        return part
+
     @cached_property
     def simplex(self) -> Any:
         if self.matrix_free:
@@ -199,9 +214,13 @@ class CloudOracle:
         used = masses > 0
         return BasicPlan(s[rows[used]], t[columns[used]], masses[used] / masses.sum(), f, g, 0.0)
 
+    def mixture(self, solution, budget=0.0):
+        """The mixed plan (COO, n x m) of a solution, without plans of weight ``budget``."""
+        return _mixture(solution, (len(self.a), len(self.b)), budget)
+
     def coupling(self, solution, budget):
         """The exact coupling (rows, columns, masses) nearest to the mixture, without plans of weight ``budget``."""
-        mixture = _mixture(solution, (len(self.a), len(self.b)), budget)
+        mixture = self.mixture(solution, budget)
         return self.masses.coupling(mixture.row, mixture.col, mixture.data, self.order)
 
     def lower_bound(self, solution, gauge, moment, rows, columns, enough):
