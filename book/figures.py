@@ -331,6 +331,58 @@ def heaps():
     return Run(0, {"intervals": 16, "tol": 2e-3, "static tol": 1e-4, "columns": columns}, numbers)
 
 
+@figure
+def digits():
+    """Digits: two models by seven methods, each with the best of 13 step lengths, five seeds, train and test."""
+    import torch
+
+    from swref.experiments import digits as task
+
+    torch.set_num_threads(1)
+    seeds, levels, numbers = (0, 1, 2, 3, 4), (0.3, 0.1, 0.03), {}
+    for model in task.MODELS:
+        numbers[model] = {}
+        for method in task.METHODS:
+            runs = task.train(model, method, seeds=seeds)
+            found = {"grid": runs.lengths, "sweep": runs.loss[:, :, -1, 0], "steps": runs.steps}
+            found["curve"] = runs.loss[runs.best(), :, :, 0]
+            found["wrong"] = runs.error[runs.best(), :, :, 2]
+            found["when"] = [runs.when(level) for level in levels]
+            for by in ("train", "validation"):
+                k = runs.best(by)
+                loss, error = runs.loss[k, :, -1], runs.error[k, :, -1]
+                found[by] = {"length": runs.lengths[k], "index": k, "loss": loss[:, [0, 2]], "error": error[:, 2]}
+            numbers[model][method] = found
+    settings = {"budget": task.BUDGET, "batch": task.BATCH, "momentum": task.MOMENTUM, "seeds": seeds, "levels": levels}
+    settings |= {"torch": torch.__version__, "train, validation": (task.TRAIN, task.VALIDATION)}
+    return Run(0, settings, numbers, {"digits-curves.svg": _digits_picture(numbers, task)})
+
+
+def _digits_picture(numbers, task):
+    import matplotlib.pyplot as plt
+
+    from swref import plotting
+
+    shown = {"p = 1": "-", "p = 4": "-", "p = ∞": "-", "block-max": "-", "unit": ":"}
+    figure, rows = plt.subplots(2, 3, figsize=(7, 4.6))
+    for (model, found), (loss, wrong, sweep) in zip(numbers.items(), rows, strict=True):
+        for method, dash in shown.items():
+            run, options = found[method], task.METHODS[method]
+            gauge = swref.get_gauge("block-max", blocks=[1]) if "blocks" in options else options["gauge"]
+            look = {"color": plotting.gauge_color(gauge), "ls": dash, "label": method}
+            for ax, curves in ((loss, run["curve"]), (wrong, run["wrong"])):
+                ax.fill_between(run["steps"], curves.min(0), curves.max(0), alpha=0.2, lw=0, color=look["color"])
+                ax.plot(run["steps"], np.median(curves, axis=0), **look)
+            sweep.loglog(run["grid"], np.exp(np.log(np.maximum(run["sweep"], 1e-9)).mean(1)), **look)
+        loss.set(yscale="log", ylabel=f"{model}: loss on the training set", ylim=(1e-6, 4))
+        wrong.set(yscale="log", ylabel="share wrong on the test set", ylim=(0.01, 1))
+        sweep.set(ylim=(1e-6, 4), ylabel="loss on the training set, last")
+    for ax, name in zip(rows[1], ("steps", "steps", "length of a step"), strict=True):
+        ax.set_xlabel(name)
+    rows[0, 0].legend(fontsize=7)
+    return figure
+
+
 def _account(problem, gauge, tols, **options):
     """[|residual| / decrease, steps, rejected, forces, last energy] of a flow at each tolerance."""
     rows = []
