@@ -358,6 +358,22 @@ def digits():
     return Run(0, settings, numbers, {"digits-curves.svg": _digits_picture(numbers, task)})
 
 
+@figure
+def muon():
+    """The largest difference from ``torch.optim.Muon`` in 50 steps on digits, by dtype and learning-rate rule."""
+    import torch
+
+    from swref.experiments import digits as task
+
+    torch.set_num_threads(1)
+    rules = {"original": None, "match_rms_adamw": "match_rms_adamw"}
+    numbers = {
+        dtype: {name: task.muon_difference(dtype, rule) for name, rule in rules.items()}
+        for dtype in ("float32", "float64", "bfloat16")
+    }
+    return Run(0, {"steps": 50, "torch": torch.__version__}, numbers)
+
+
 def _digits_picture(numbers, task):
     import matplotlib.pyplot as plt
 

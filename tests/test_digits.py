@@ -78,6 +78,12 @@ def test_steps_that_are_too_long_are_recorded_as_such():
     assert first[0, 1] == run.loss[0, 0, 2, 2]
 
 
+@pytest.mark.parametrize("adjust", [None, "match_rms_adamw"])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_the_network_is_trained_as_by_muon(dtype, adjust):
+    assert digits.muon_difference(dtype, adjust, steps=20) == 0
+
+
 def test_the_stored_run_is_one_of_these():
     """Its last losses at the best length, for one seed, come out again."""
     stored = load("digits").numbers

@@ -7,6 +7,7 @@ method.
 
 import math
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -130,6 +131,30 @@ def train(model, method, grid=None, seeds=(0, 1, 2, 3, 4), budget=BUDGET):
     grid = lengths(model, method) if grid is None else np.asarray(grid)
     curves = np.array([[_one(model, METHODS[method], float(lr), seed, budget) for seed in seeds] for lr in grid])
     return Runs(method, grid, np.arange(0, budget + 1, EVERY), curves[..., 0], curves[..., 1])
+
+
+def muon_difference(dtype="float32", adjust_lr_fn=None, steps=50):
+    """The largest difference of any weight, after any of ``steps`` steps of the MLP, from ``torch.optim.Muon``.
+
+    ``dtype``: of the weights, by name. ``adjust_lr_fn``: that of both optimizers.
+    """
+    options = {"lr": 0.02, "momentum": 0.95, "nesterov": True, "weight_decay": 0.1, "adjust_lr_fn": adjust_lr_fn}
+    (images, answers), *_ = data()
+    nets, optimizers = [], []
+    for make in (torch.optim.Muon, partial(SpectralDescent, orthogonalize="newton-schulz", scale="torch")):
+        torch.manual_seed(0)
+        nets.append(MLP().to(getattr(torch, dtype)))
+        optimizers.append(make(nets[-1].parameters(), **options))
+    largest = 0.0
+    for step in range(steps):
+        i = np.random.default_rng(step).choice(TRAIN, BATCH, replace=False)
+        for net, optimizer in zip(nets, optimizers, strict=True):
+            optimizer.zero_grad()
+            functional.cross_entropy(net(images[i].to(getattr(torch, dtype))), answers[i]).backward()
+            optimizer.step()
+        pairs = zip(*(net.parameters() for net in nets), strict=True)
+        largest = max([largest, *((p - q).abs().max().item() for p, q in pairs)])
+    return largest
 
 
 def _one(model, options, lr, seed, budget):
