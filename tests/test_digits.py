@@ -60,10 +60,10 @@ def test_gradient_descent_on_digits_by_a_plain_loop():
 @pytest.mark.parametrize("model", digits.MODELS)
 @pytest.mark.parametrize("method", digits.METHODS)
 def test_every_method_learns_and_a_run_can_be_repeated(model, method):
-    length = digits.lengths(model, method)[6:7]
-    one, two = (digits.train(model, method, length, seeds=[0], budget=30) for _ in range(2))
+    middle = digits.lengths(model, method)[8:9]
+    one, two = (digits.train(model, method, middle, seeds=[0], budget=60) for _ in range(2))
     assert np.array_equal(one.loss, two.loss)
-    assert one.loss[0, 0, -1, 0] < 0.9 * one.loss[0, 0, 0, 0]
+    assert one.loss[0, 0, -1, 0] < 0.7 * one.loss[0, 0, 0, 0]
     assert one.best() == 0
 
 

@@ -230,15 +230,15 @@ def test_the_second_order_form(p):
     assert np.abs(run.momenta[1:-1] + I).max() <= 1e-4 * np.abs(I).max()
 
 
-@pytest.mark.parametrize("gauge", ["trace", schatten(2), "operator", get_gauge("kyfan", k=1) + get_gauge("trace")])
+@pytest.mark.parametrize("gauge", ["trace", schatten(2), "operator", get_gauge("block-max", blocks=[1, 1])])
 def test_energy_and_kinetic_energy_fall_by_the_dissipation(gauge):
     rng = np.random.default_rng(7)
     w = rng.dirichlet(np.ones(8))
     run = momentum_flow(
-        well(A), start(8, 2, 8), gauge, tau=0.5, t_end=2.0, weights=w, momentum=rng.standard_normal((8, 2)), cutoff=1e-6
+        well(A), start(8, 2, 8), gauge, tau=0.5, t_end=0.6, weights=w, momentum=rng.standard_normal((8, 2)), cutoff=1e-6
     )
     fall = (run.energy + run.kinetic)[0] - (run.energy + run.kinetic)[-1]
-    assert fall > 0.1
+    assert fall > 0.05
     assert np.abs(run.residual).max() <= 2e-4 * fall
     slopes = [swref.dual_norm(a, gauge, w) for a in run.momenta]
     assert np.allclose(run.kinetic, 0.25 * np.square(slopes), rtol=1e-6)
