@@ -16,9 +16,11 @@ To add one, write a function without arguments that returns a ``Run``, and decor
 """
 
 import json
+import os
 import platform
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -338,21 +340,21 @@ def digits():
 
     from swref.experiments import digits as task
 
-    torch.set_num_threads(1)
-    seeds, levels, numbers = (0, 1, 2, 3, 4), (0.3, 0.1, 0.03), {}
-    for model in task.MODELS:
-        numbers[model] = {}
-        for method in task.METHODS:
-            runs = task.train(model, method, seeds=seeds)
-            found = {"grid": runs.lengths, "sweep": runs.loss[:, :, -1, 0], "steps": runs.steps}
-            found["curve"] = runs.loss[runs.best(), :, :, 0]
-            found["wrong"] = runs.error[runs.best(), :, :, 2]
-            found["when"] = [runs.when(level) for level in levels]
-            for by in ("train", "validation"):
-                k = runs.best(by)
-                loss, error = runs.loss[k, :, -1], runs.error[k, :, -1]
-                found[by] = {"length": runs.lengths[k], "index": k, "loss": loss[:, [0, 2]], "error": error[:, 2]}
-            numbers[model][method] = found
+    seeds, levels = (0, 1, 2, 3, 4), (0.3, 0.1, 0.03)
+    pairs = [(model, method) for model in task.MODELS for method in task.METHODS]
+    with ProcessPoolExecutor(os.cpu_count(), initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        races = dict(zip(pairs, pool.map(task.train, *zip(*pairs, strict=True)), strict=True))
+    numbers = {model: {} for model in task.MODELS}
+    for (model, method), runs in races.items():
+        found = {"grid": runs.lengths, "sweep": runs.loss[:, :, -1, 0], "steps": runs.steps}
+        found["curve"] = runs.loss[runs.best(), :, :, 0]
+        found["wrong"] = runs.error[runs.best(), :, :, 2]
+        found["when"] = [runs.when(level) for level in levels]
+        for by in ("train", "validation"):
+            k = runs.best(by)
+            loss, error = runs.loss[k, :, -1], runs.error[k, :, -1]
+            found[by] = {"length": runs.lengths[k], "index": k, "loss": loss[:, [0, 2]], "error": error[:, 2]}
+        numbers[model][method] = found
     settings = {"budget": task.BUDGET, "batch": task.BATCH, "momentum": task.MOMENTUM, "seeds": seeds, "levels": levels}
     settings |= {"torch": torch.__version__, "train, validation": (task.TRAIN, task.VALIDATION)}
     return Run(0, settings, numbers, {"digits-curves.svg": _digits_picture(numbers, task)})

@@ -34,7 +34,7 @@ def test_the_sets_are_disjoint_and_complete():
 
 
 def test_gradient_descent_on_digits_by_a_plain_loop():
-    lr, seed, steps = 0.5, 1, 20
+    lr, seed, steps = 0.5, 1, 40
     run = digits.train("mlp", "p = 1", [lr], seeds=[seed], budget=steps)
     (x, y), _, (unseen, answers) = digits.data(seed)
     torch.manual_seed(seed)
@@ -51,7 +51,7 @@ def test_gradient_descent_on_digits_by_a_plain_loop():
     with torch.no_grad():
         loss = torch.nn.functional.cross_entropy(net(x), y).item()
         wrong = (net(unseen).argmax(1) != answers).float().mean().item()
-    assert run.steps.tolist() == [0, 10, 20]
+    assert run.steps.tolist() == [0, 20, 40]
     assert abs(run.loss[0, 0, -1, 0] - loss) <= 1e-5 * loss
     assert abs(run.error[0, 0, -1, 2] - wrong) <= 1e-6
     assert (np.diff(run.loss[0, 0, :, 0]) < 0).all()
@@ -68,11 +68,11 @@ def test_every_method_learns_and_a_run_can_be_repeated(model, method):
 
 
 def test_steps_that_are_too_long_are_recorded_as_such():
-    run = digits.train("mlp", "block-max", [0.01, 1e4], seeds=[0], budget=30)
+    run = digits.train("mlp", "block-max", [0.01, 1e4], seeds=[0], budget=60)
     assert run.loss[1, 0, -1].max() > 2
     assert np.isfinite(run.loss).all()
     assert run.best() == 0
-    assert np.isnan(run.when(1e-9)).all()
+    assert (run.when(1e-9) == -1).all()
     first = run.when(run.loss[0, 0, 2, 0])
     assert first[0, 0] == run.steps[2]
     assert first[0, 1] == run.loss[0, 0, 2, 2]

@@ -19,7 +19,7 @@ from ..gauges import get_gauge
 from ..optim import SpectralDescent
 
 TRAIN, VALIDATION = 1000, 397  # images; the other 400 are for the test
-BUDGET, BATCH, EVERY = 300, 100, 10  # steps, images of a batch, steps between evaluations
+BUDGET, BATCH, EVERY = 200, 100, 20  # steps, images of a batch, steps between evaluations
 MOMENTUM = 0.9
 SETS = ("train", "validation", "test")
 DIVERGED, LEAST = 1e6, 1e-9  # losses beyond, or no numbers, are recorded as the first; logarithms stop at the second
@@ -104,14 +104,14 @@ class Runs:
         return int(np.log(np.maximum(self.loss[:, :, -1, SETS.index(by)], LEAST)).mean(1).argmin())
 
     def when(self, level, by="train"):
-        """(seeds, 3): steps, test loss and test error when the best run first has a training loss of ``level``, or NaN.
+        """(seeds, 3): steps, test loss and test error when the best run first has a training loss of ``level``; or -1.
 
         ``by``: the set that decides which length is best.
         """
         found = []
         for loss, error in zip(self.loss[self.best(by)], self.error[self.best(by)], strict=True):
             below = np.flatnonzero(loss[:, 0] <= level)
-            found.append([self.steps[below[0]], loss[below[0], 2], error[below[0], 2]] if len(below) else [np.nan] * 3)
+            found.append([self.steps[below[0]], loss[below[0], 2], error[below[0], 2]] if len(below) else [-1.0] * 3)
         return np.array(found)
 
 
