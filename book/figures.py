@@ -240,7 +240,7 @@ def _attention_pictures(numbers):
         below.set(xlabel=f"{regime}: share of the energy left", xscale="log", yscale="log", xlim=(1, 0.02))
     rows[0, 0].legend()
     columns[0, 0].set_ylabel("tokens a row attends to")
-    columns[1, 0].set_ylabel("share of the energy on new sequences")
+    columns[1, 0].set_ylabel("share of the energy\non new sequences")
     return {"attention-clocks.svg": clocks, "attention-inside.svg": inside}
 
 
