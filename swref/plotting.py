@@ -197,8 +197,8 @@ def plot_unit_ball(
 
 
 def plot_exponents(ax: Axes, exponents: ArrayLike, values: ArrayLike, label: str, **line: Any) -> Axes:
-    """values (k,) against Schatten ``exponents`` p (k,), spaced by 1/p and growing to the right, one dot in each gauge's
-    colour, on ``ax``.
+    """values (k,) against Schatten ``exponents`` p (k,), spaced by 1/p and growing to the right, on ``ax``, one dot
+    in each gauge's colour.
 
     ``label``: of the line through them; all else in ``line`` goes to ``ax.plot``.
     """
