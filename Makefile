@@ -3,8 +3,9 @@
 # make core    its unit tests alone, for another Python: make core PYTHON=python3.13 VENV=.venv-3.13
 # make test    everything that must hold: lint, layers, types, unit tests, every notebook, a strict book build
 # make lab     JupyterLab on the chapters
-# make bench   the benchmarks against their peers; flows.py needs PyTorch (it says how to install it) or is skipped
-# make figures run the full experiments and store the figures and numbers that pages show (an hour)
+# make torch   add PyTorch and scikit-learn to .venv: swref.optim, its tests, and two benchmarks need them
+# make bench   the benchmarks against their peers; flows.py and optim.py are skipped without PyTorch
+# make figures run the full experiments and store the figures and numbers that pages show (an hour; needs PyTorch)
 # make macros  copy the mathematics macros of _config.yml into every notebook, for JupyterLab
 # make lock    requirements.txt anew from pyproject.toml (needs uv)
 # make clean   remove builds and caches, keep .venv
@@ -14,7 +15,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup book check core test lint lab bench figures macros lock clean
+.PHONY: help setup torch book check core test lint lab bench figures macros lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -46,6 +47,14 @@ $(VENV)/.stamp: requirements.txt
 	@$(PYTHON) -m venv $(VENV)
 	@PYTHONUNBUFFERED=1 $(VENV)/bin/python -m pip install --disable-pip-version-check --progress-bar off -r requirements.txt \
 	  | grep --line-buffered -oE '^(Collecting [^ ]+|Installing collected packages|Building wheels)'
+	@touch $@
+
+torch: $(VENV)/.torch
+
+# On Linux pip takes the build for CUDA, some gigabytes. The one for CPUs:
+# PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu make torch
+$(VENV)/.torch: requirements-torch.txt $(VENV)/.stamp
+	@$(VENV)/bin/python -m pip install --disable-pip-version-check --quiet -r requirements-torch.txt
 	@touch $@
 
 IPYTHON_CONFIG := .cache/ipython/profile_default/ipython_kernel_config.py

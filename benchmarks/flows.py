@@ -29,8 +29,7 @@ import swref
 try:
     import torch
 except ImportError:
-    CPU = ".venv/bin/pip install torch --index-url https://download.pytorch.org/whl/cpu"
-    print(f"benchmarks/flows.py: skipped, needs PyTorch: {CPU}")
+    print("benchmarks/flows.py: skipped, needs PyTorch: make torch")
     sys.exit()
 
 torch.set_num_threads(1)

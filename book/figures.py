@@ -17,6 +17,7 @@ To add one, write a function without arguments that returns a ``Run``, and decor
 
 import json
 import multiprocessing
+import os
 import platform
 import sys
 import time
@@ -240,7 +241,7 @@ def _attention_pictures(numbers):
         below.set(xlabel=f"{regime}: share of the energy left", xscale="log", yscale="log", xlim=(1, 0.02))
     rows[0, 0].legend()
     columns[0, 0].set_ylabel("tokens a row attends to")
-    columns[1, 0].set_ylabel("the same on new sequences")
+    columns[1, 0].set_ylabel("share of the energy\non new sequences")
     return {"attention-clocks.svg": clocks, "attention-inside.svg": inside}
 
 
@@ -341,6 +342,74 @@ def _runs(function, **axes):
         return list(sweep(function, executor=executor, progress=True, **axes).values())
 
 
+@figure
+def digits():
+    """Digits: two models by seven methods, each with the best of 13 step lengths, five seeds, train and test."""
+    import torch
+
+    from swref.experiments import digits as task
+
+    seeds, levels = (0, 1, 2, 3, 4), (0.3, 0.1, 0.03)
+    pairs = [(model, method) for model in task.MODELS for method in task.METHODS]
+    with ProcessPoolExecutor(os.cpu_count(), initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        races = dict(zip(pairs, pool.map(task.train, *zip(*pairs, strict=True)), strict=True))
+    numbers = {model: {} for model in task.MODELS}
+    for (model, method), runs in races.items():
+        found = {"grid": runs.lengths, "sweep": runs.loss[:, :, -1, 0], "steps": runs.steps}
+        found["curve"] = runs.loss[runs.best(), :, :, 0]
+        found["wrong"] = runs.error[runs.best(), :, :, 2]
+        found["when"] = [runs.when(level) for level in levels]
+        for by in ("train", "validation"):
+            k = runs.best(by)
+            loss, error = runs.loss[k, :, -1], runs.error[k, :, -1]
+            found[by] = {"length": runs.lengths[k], "index": k, "loss": loss[:, [0, 2]], "error": error[:, 2]}
+        numbers[model][method] = found
+    settings = {"budget": task.BUDGET, "batch": task.BATCH, "momentum": task.MOMENTUM, "seeds": seeds, "levels": levels}
+    settings |= {"torch": torch.__version__, "train, validation": (task.TRAIN, task.VALIDATION)}
+    return Run(0, settings, numbers, {"digits-curves.svg": _digits_picture(numbers, task)})
+
+
+@figure
+def muon():
+    """The largest difference from ``torch.optim.Muon`` in 50 steps on digits, by dtype and learning-rate rule."""
+    import torch
+
+    from swref.experiments import digits as task
+
+    torch.set_num_threads(1)
+    rules = {"original": None, "match_rms_adamw": "match_rms_adamw"}
+    numbers = {
+        dtype: {name: task.muon_difference(dtype, rule) for name, rule in rules.items()}
+        for dtype in ("float32", "float64", "bfloat16")
+    }
+    return Run(0, {"steps": 50, "torch": torch.__version__}, numbers)
+
+
+def _digits_picture(numbers, task):
+    import matplotlib.pyplot as plt
+
+    from swref import plotting
+
+    shown = {"p = 1": "-", "p = 4": "-", "p = ∞": "-", "block-max": "-", "unit": ":"}
+    figure, rows = plt.subplots(2, 3, figsize=(7, 4.6))
+    for (model, found), (loss, wrong, sweep) in zip(numbers.items(), rows, strict=True):
+        for method, dash in shown.items():
+            run, options = found[method], task.METHODS[method]
+            gauge = swref.get_gauge("block-max", blocks=[1]) if "blocks" in options else options["gauge"]
+            look = {"color": plotting.gauge_color(gauge), "ls": dash, "label": method}
+            for ax, curves in ((loss, run["curve"]), (wrong, run["wrong"])):
+                ax.fill_between(run["steps"], curves.min(0), curves.max(0), alpha=0.2, lw=0, color=look["color"])
+                ax.plot(run["steps"], np.median(curves, axis=0), **look)
+            sweep.loglog(run["grid"], np.exp(np.log(np.maximum(run["sweep"], 1e-9)).mean(1)), **look)
+        loss.set(yscale="log", ylabel=f"{model}: loss on the training set", ylim=(1e-6, 4))
+        wrong.set(yscale="log", ylabel="share wrong on the test set", ylim=(0.01, 1))
+        sweep.set(ylim=(1e-6, 4), ylabel="loss on the training set, last")
+    for ax, name in zip(rows[1], ("steps", "steps", "length of a step"), strict=True):
+        ax.set_xlabel(name)
+    rows[0, 0].legend(fontsize=7)
+    return figure
+
+
 def _account(problem, gauge, tols, **options):
     """[|residual| / decrease, steps, rejected, forces, last energy] of a flow at each tolerance."""
     rows = []
@@ -369,7 +438,7 @@ def _arrays(value):
 
 @figure
 def interpolation_2():
-    """The pairs of Figure 2 at full size."""
+    """The pair of Figure 2 at full size."""
     from swref.experiments import interpolation
 
     return _interpolation("interpolation_2", interpolation.figure_2, 1500)
@@ -377,7 +446,7 @@ def interpolation_2():
 
 @figure
 def interpolation_8():
-    """The pairs of Figure 8 at full size."""
+    """The three pairs of Figure 8 at full size."""
     from swref.experiments import interpolation
 
     return _interpolation("interpolation_8", interpolation.figure_8, 1200)
@@ -394,6 +463,9 @@ def _interpolation(name, experiment, n):
         }
         for pair, panel in panels.items()
     }
+    for pair, panel in panels.items():  # W^2 of the first coordinates alone, by sorting: a lower bound at p = inf
+        horizontal = np.sort(panel.y[:, 0]) - np.sort(panel.x[:, 0])
+        numbers[pair]["horizontal"] = float((horizontal**2).mean())
     settings = {"n": n, "width": 0.15, "columns": ["lower", "upper", "oracle calls", "entries of the plan"]}
     rows = [
         (panel.axes, panel.densities[gauge], plotting.gauge_color(gauge), plotting.gauge_label(gauge))

@@ -4,9 +4,9 @@ A gauge is two functions; one max-min engine turns any gauge into distances, cou
 Formulas and numbering follow G. Peyre, "Muon Dynamics as a Spectral Wasserstein Flow", arXiv:2604.04891.
 """
 
-from . import convexity, energies, gaussian_flows, geodesics, sphere
+from . import convexity, energies, gaussian_flows, geodesics, muon, sphere
 from ._errors import GaugeError, NotConverged
-from .clouds import PairwiseResult, TransportResult, displacement, pairwise, transport
+from .clouds import PairwiseResult, TransportResult, displacement, exact_transport, pairwise, transport
 from .flows import FlowResult, flow
 from .gauges import (
     Gauge,
@@ -26,7 +26,7 @@ __version__ = "0.1.0"
 __all__ = [
     "DynamicResult", "FlowResult", "Gauge", "GaugeError", "GaussianResult", "NotConverged", "PairwiseResult",
     "SpectralGauge", "SphericalResult", "TransportResult", "check_gauge", "convexity", "displacement", "dual_norm",
-    "dynamic_transport", "energies", "flow", "gaussian_flows", "gaussian_transport", "geodesics", "get_gauge",
-    "list_gauges", "lmo", "measure_lmo", "moment_lower_bound", "pairwise", "register_gauge", "sphere",
-    "spherical_transport", "tangent_norm", "transport",
+    "dynamic_transport", "energies", "exact_transport", "flow", "gaussian_flows", "gaussian_transport", "geodesics",
+    "get_gauge", "list_gauges", "lmo", "measure_lmo", "moment_lower_bound", "muon", "pairwise", "register_gauge",
+    "sphere", "spherical_transport", "tangent_norm", "transport",
 ]  # fmt: skip

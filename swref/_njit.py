@@ -9,7 +9,9 @@ Function = TypeVar("Function", bound=Callable)
 
 
 def njit(**options: Any) -> Callable[[Function], Function]:
-    """``numba.njit(**options)``, without ``cache=True`` where that is impossible.
+    """``numba.njit(nogil=True, **options)``, without ``cache=True`` where that is impossible.
+
+    Without Python's lock, other threads go on meanwhile: kernels see arrays of their own only.
 
     The cache is beside the package, or else in the user's cache directory (or in NUMBA_CACHE_DIR). In a read-only
     installation without a home directory, as in containers, there is neither, and Numba raises RuntimeError.
@@ -17,8 +19,8 @@ def njit(**options: Any) -> Callable[[Function], Function]:
 
     def compiled(function: Function) -> Any:  # Numba's dispatcher, which is called like the function
         try:
-            return numba.njit(**options)(function)
+            return numba.njit(nogil=True, **options)(function)
         except RuntimeError:
-            return numba.njit(**dict(options, cache=False))(function)
+            return numba.njit(nogil=True, **dict(options, cache=False))(function)
 
     return compiled

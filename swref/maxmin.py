@@ -1,6 +1,6 @@
 """The engine: max over metrics Q in K of min over plans of <Q, moment>, for any oracle and any gauge.  [Thm 3.3]"""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -57,6 +57,9 @@ class Solution:
     history: np.ndarray  # (oracle calls, 2): the bounds after each call
 
 
+Expert = Callable[[Solution], Iterator[tuple[np.ndarray, tuple[float, np.ndarray, Any]]] | None]
+
+
 def call_limit(max_iter, d):
     """``max_iter``, a positive integer; for None 1000 or, if that is more, d (d + 1), twice the dimension of K."""
     return max(CALLS, d * (d + 1)) if max_iter is None else check_count("max_iter", max_iter)
@@ -65,7 +68,7 @@ def call_limit(max_iter, d):
 @steady
 def solve(
     oracle: Oracle, gauge: str | Gauge, *, tol: float, max_iter: int, slack: float | Callable[[Any], float] = 0.0,
-    report: Callable[[float, float], object] | None = None,
+    report: Callable[[float, float], object] | None = None, expert: Expert | None = None,
 ) -> Solution:  # fmt: skip
     """Bracket max_{Q in K} W_Q^2 = min_pi gamma(moment(pi)) until U - L <= tol U + slack.
 
@@ -79,25 +82,29 @@ def solve(
     *central* Q is queried: exact solutions sit at corners, where the next cut is shallow and progress stalls. Where the
     atoms had predicted the oracle's value well, only the looseness is in the way, and the fraction shrinks. When a
     query disappoints, the next ones move towards the best Q so far (in-out stabilisation).
+
+    ``expert(solution)`` is asked after each call, until it answers with an iterator of (Q, (value, moment, handle)).
+    These take the place of oracle calls, are counted as such, and are believed. Then the loop goes on from the best Q.
     """
     d = oracle.dimension
     master = _Master(gauge_for(gauge, d), d)
     query = master.start()
-    lower, metric, lower_handle = -np.inf, query, None
-    history, status, trust, looseness = [], "max_iter", 1.0, LOOSENESS
+    best = lower, metric, _ = -np.inf, query, None
+    history, status, trust, looseness, steps = [], "max_iter", 1.0, LOOSENESS, iter(())
     patience = PATIENCE + d * (d + 1) // 2
     try:
         for _ in range(max_iter):
-            value, moment, handle = oracle.evaluate(query)
+            step = next(steps, None)
+            query, (value, moment, handle) = step or (query, oracle.evaluate(query))
             allowed = slack(handle) if callable(slack) else slack
             if history:
                 surprise = max(DOUBT * (master.predict(query) - value), ROUNDING * master.upper)
                 looseness = LOOSENESS * np.clip(surprise / (master.upper - lower), TIGHTEST, 1)
             better = value > lower
             if better:
-                lower, metric, lower_handle = max(value, 0.0), query, handle
+                best = lower, metric, _ = max(value, 0.0), query, handle
             master.add(symmetrize(moment), handle)
-            if not master.upper <= lower + tol * master.upper + allowed:
+            if step is None and not master.upper <= lower + tol * master.upper + allowed:
                 central = master.solve(looseness * (master.upper - lower))
             gap = master.upper - lower
             history.append((lower, master.upper))
@@ -109,14 +116,18 @@ def solve(
             if len(history) > patience and gap > SLOW * (history[-1 - patience][1] - history[-1 - patience][0]):
                 status = "stalled"
                 break
+            if step is not None:
+                query = metric
+                continue
+            if expert is not None and (found := expert(master.solution(best, status, history))) is not None:
+                steps, expert = found, None
             trust = min(1.0, trust / TRUST_FACTOR) if better else max(TRUST_FLOOR, TRUST_FACTOR * trust)
             query = trust * central + (1 - trust) * metric
     except KeyboardInterrupt:
         if not history:
             raise
         status = "interrupted"
-    handles = master.handles[: len(master.best)]
-    return Solution(lower, master.upper, metric, lower_handle, master.best, handles, status, np.array(history))
+    return master.solution(best, status, history)
 
 
 class _Master:
@@ -141,6 +152,11 @@ class _Master:
         self.weights = np.append(self.weights, 0.0) if len(self.weights) else np.ones(1)
         self._record(np.eye(len(self.weights))[-1])
 
+    def solution(self, best, status, history):
+        """The ``Solution`` with this upper bound and ``best``: the lower one, its metric and handle."""
+        (lower, metric, handle), handles = best, self.handles[: len(self.best)]
+        return Solution(lower, self.upper, metric, handle, self.best, handles, status, np.array(history))
+
     def predict(self, Q):
         """min_k <Q, moment_k>: what the atoms know of the oracle's value at Q, from above."""
         return np.tensordot(self.moments, Q).min()
@@ -155,6 +171,9 @@ class _Master:
     def solve(self, accuracy):
         """Move the weights to a central point within ``accuracy`` of the optimum; returns its metric Q, in K."""
         scale, accuracy = self.upper, max(accuracy / self.upper, CENTRED)
+        if (skipped := self.weights[:-1] == 0).any():  # atoms of an expert, for which the master was not solved
+            self.weights[:-1][skipped] = 1 / len(skipped)
+            self.weights /= self.weights.sum()
         moments = self.moments / scale
         flat = moments.reshape(len(moments), -1)
 

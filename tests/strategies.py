@@ -33,6 +33,9 @@ class TwoSpectralFunctions(swref.SpectralGauge):
     def __init__(self, gauge):
         self.gauge = gauge
 
+    def __repr__(self):
+        return f"TwoSpectralFunctions({self.gauge!r})"
+
     def phi(self, lam):
         return self.gauge.phi(lam)
 

@@ -13,7 +13,7 @@ import swref
 from swref._errors import CrossedBounds
 from swref._results import scaled_back, squared_back
 from swref.clouds.certificate import TINY, LowerBound, line_bound, metric_factor, moment_of, upper_bound
-from swref.simplex.masses import Masses
+from swref.network.masses import Masses
 
 TRACE, OPERATOR = swref.get_gauge("trace"), swref.get_gauge("operator")
 exact = np.vectorize(lambda v: Fraction(float(v)), otypes=[object])

@@ -262,7 +262,7 @@ def test_clouds_that_nearly_coincide_are_resolved(jitter):
 
 def test_when_rounding_prevents_the_tolerance_the_error_says_so_and_which_scale_is_to_blame():
     x, y = np.array([[0.0, 0], [1e18, 1e18]]), np.array([[1.0, 0.5], [1e18, 1e18]])
-    with pytest.raises(swref.NotConverged, match=r"rounding: coordinates differ by up to 1e\+18") as caught:
+    with pytest.raises(swref.NotConverged, match=r"rounding: .*: coordinates differ by up to 1e\+18") as caught:
         swref.transport(x, y, "trace")
     result = caught.value.result
     assert result.status == "rounding"

@@ -408,6 +408,15 @@ def test_a_users_energy_needs_two_methods_only_and_may_misbehave():
     assert (np.diff(result.forces) >= 2).all()  # two stages at least
 
 
+def test_a_force_that_is_finite_at_the_start_only_ends_the_run():
+    class Cliff(Spring):
+        def force(self, x, weights):
+            return super().force(x, weights) * (1 if self.calls == 1 else np.nan)
+
+    with pytest.raises(NotConverged, match="non-finite after 0 steps"):
+        flow(Cliff(), cloud(3, 2), TRACE, t_end=1, strict=False)
+
+
 def test_levels_and_energies_are_read_off_between_the_steps():
     t = np.linspace(0, 10, 41)
     run = replace(flow(Spring(), cloud(3, 1), TRACE, t_end=0.1), times=t, energy=5 * np.exp(-t), length=4 * t)

@@ -12,9 +12,10 @@ from strategies import CONVEX, EPS, TwoFunctions, compositions, example
 import swref
 from swref.clouds import CloudOracle, distance
 from swref.clouds.distance import _mixture
-from swref.simplex.dense import LIMB, NetworkSimplex
-from swref.simplex.kernels import Tree, network_simplex
-from swref.simplex.masses import FINEST, Masses
+from swref.network.dense import NetworkSimplex
+from swref.network.dense_kernels import network_simplex
+from swref.network.masses import FINEST, SPARE, Masses
+from swref.network.tree_kernels import LIMB, preorder
 
 OPERATOR, TRACE = swref.get_gauge("operator"), swref.get_gauge("trace")
 FROBENIUS = swref.get_gauge("schatten", p=2)
@@ -333,7 +334,7 @@ def test_the_simplex_follows_a_sequence_of_metrics_with_few_pivots():
     simplex, pivots = simplex_on(uniform, uniform), []
     for A in [np.eye(5)] * 2 + [np.eye(5) + 0.01 * rng.standard_normal((5, 5)) for _ in range(4)]:
         C = cdist(x @ A, y @ A, "sqeuclidean")
-        pivots.append(network_simplex(C, Tree(*(array.copy() for array in simplex.tree)), 4 * EPS * C.max()))
+        pivots.append(network_simplex(C, simplex.basis.tree.copy(), simplex.basis.root, 4 * EPS * C.max()))
         assert_solves(simplex, C, uniform, uniform, C[linear_sum_assignment(C)].mean())
     assert pivots[1] == 0 < max(pivots[2:]) < pivots[0] / 4
 
@@ -352,7 +353,7 @@ def test_the_simplex_survives_ties_and_uneven_weights(n, m):
         for most in (4, 1, 9):
             C = rng.integers(0, most, (n, m)).astype(float)
             assert_solves(simplex, C, a, b, ot.emd2(a, b, C))
-            assert_strongly_feasible(simplex.tree, n)
+            assert_spanning(simplex.basis, n)
 
 
 @pytest.mark.parametrize("n, m", [(17, 5), (8, 23)])
@@ -379,36 +380,44 @@ def test_the_simplex_solves_large_problems(n, m):
     C, a, b = cdist(x, y, "sqeuclidean"), np.full(n, 1 / n), np.full(m, 1 / m)
     simplex = simplex_on(a, b)
     assert_solves(simplex, C, a, b, ot.emd2(a, b, C, numItermax=10**8))
-    assert_strongly_feasible(simplex.tree, n)
+    assert_spanning(simplex.basis, n)
 
 
-def assert_strongly_feasible(tree, n):
-    """A spanning tree whose empty cells all have their source below their sink."""
-    nodes = np.arange(len(tree.parent))
-    below = nodes[tree.parent >= 0]
-    assert len(below) == len(nodes) - 1
-    assert (tree.depth[below] == tree.depth[tree.parent[below]] + 1).all()
-    assert ((below < n) != (tree.parent[below] < n)).all()
-    assert (tree.flow[:, below].any(0) | (below < n)).all()
-    assert (tree.flow >= 0).all()
-    assert (tree.flow[1] < 1 / LIMB).all()
+def assert_spanning(basis, n):
+    """A spanning tree of nonempty cells between sources and sinks; its sizes count subtrees."""
+    tree, nodes = basis.tree, np.arange(len(basis.tree))
+    below = nodes[nodes != basis.root]
+    assert tree["parent"][basis.root] == -1
+    assert ((below < n) != (tree["parent"][below] < n)).all()
+    count = np.ones(len(nodes), dtype=int)
+    for v in preorder(tree, basis.root)[:0:-1]:
+        count[tree["parent"][v]] += count[v]
+    assert count[basis.root] == len(nodes)
+    assert (tree["count"] == count).all()
+    assert (tree["high"][below] >= 0).all()
+    assert ((tree["low"][below] >= 0) & (tree["low"][below] < LIMB)).all()
+    assert (tree["high"][below] + tree["low"][below] > 0).all()
 
 
 def whole(limbs):
-    return [int(high) * 2 ** (FINEST // 2) + int(low) for high, low in limbs.T]
+    """Weights in units, and what is left of them."""
+    return np.array([divmod(int(high) * LIMB + int(low), 2**SPARE) for high, low in limbs.T], dtype=object).T
 
 
 def test_units_keep_equal_weights_equal_and_add_up():
     for n, m in ((3, 7), (1, 1), (97, 1000)):
-        A, B = map(whole, Masses(np.full(n, 1 / n), np.full(m, 1 / m)).limbs())
+        (A, spare), (B, rest) = map(whole, Masses(np.full(n, 1 / n), np.full(m, 1 / m)).limbs())
         assert sum(A) == sum(B) <= 2**FINEST
         assert len(set(A)) == len(set(B)) == 1
+        assert [*spare] == [1] * n
+        assert [*rest] == [n] + [0] * (m - 1)
     a, b = weights(50, 0), np.geomspace(1, 1e-200, 40)
-    A, B = map(whole, Masses(a, b).limbs())
+    (A, _), (B, _) = map(whole, Masses(a, b).limbs())
     assert sum(A) == sum(B)
-    assert min(A + B) >= 1
-    np.testing.assert_allclose(np.array(A, dtype=float) / sum(A), a, rtol=4 * EPS)
-    np.testing.assert_allclose(np.array(B, dtype=float) / sum(B), b / b.sum(), rtol=4 * EPS, atol=1e-29)
+    assert min(A) >= 1
+    assert min(B) >= 1
+    np.testing.assert_allclose((A / sum(A)).astype(float), a, rtol=4 * EPS)
+    np.testing.assert_allclose((B / sum(B)).astype(float), b / b.sum(), rtol=4 * EPS, atol=1e-29)
 
 
 def test_the_oracle_value_is_the_transport_cost_in_its_metric():

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.optimize import isotonic_regression
 
 import swref
 
@@ -26,3 +27,10 @@ class WeightedNuclear(swref.SpectralGauge):
 
     def dphi(self, lam):
         return np.arange(1.0, len(lam) + 1) ** -self.decay
+
+    def multiplier_values(self, s):
+        """1/q, q/s the isotonic regression of the weights over s: optional, a closed form in place of an iteration."""
+        used, p = s > 0, np.zeros(len(s))
+        s, w = s[used], self.dphi(s)[used]
+        p[used] = 1 / (isotonic_regression(w / s, weights=s).x * s)
+        return p

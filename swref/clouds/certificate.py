@@ -13,15 +13,17 @@ each to a relative eps/2. A displacement y_j - x_i is one rounding from exact. S
 *Lower.* C_ij = |L^T (x_i - y_j)|^2 is a sum of squares of differences that keep twice the digits, so it is right to
 (r + 6) eps/2 of its own size. Shrunk by that, it is below the exact cost. f_i is replaced by min_j (C_ij - f_i - g_j)
 added to it, the minimum lowered by its own rounding. The new potentials are feasible for L L^T, and their integral is
-summed in integers. [Thm 3.3] Dividing by the polar of L L^T puts it in K.
+summed in integers. [Thm 3.3] Dividing by the polar of L L^T puts it in K; for a single metric, see ``Quadratic``.
 """
 
 import numpy as np
 
-from .._rounding import gauge_error, gauge_upper, metric_size
+from .._rounding import difference, gauge_error, gauge_upper, metric_size, rounding
 from .._validation import EPS
+from ..gauges import Gauge
 
 TINY = 2.0**-1000  # where squares underflow, in the unit of the largest displacement
+SINGULAR = 1e-8  # least eigenvalue of a metric with unit diagonal that bounds errors in proportion to costs
 
 
 def metric_factor(Q):
@@ -31,6 +33,32 @@ def metric_factor(Q):
     lam, U = np.linalg.eigh(Q / np.outer(scale, scale))
     keep = lam > 1e-15 * lam[-1]
     return scale[:, None] * U[:, keep] * np.sqrt(lam[keep])
+
+
+class Quadratic(Gauge):
+    """<Q, S> for one positive semidefinite Q (d, d), singular or not: the gauge of a single transport problem."""
+
+    def __init__(self, Q):
+        self.metric, self.dimension = Q, len(Q)
+
+    def value(self, S):
+        """Raised by what the sum may have rounded: singular metrics do not bound that by the value itself."""
+        return float(np.vdot(self.metric, S) + rounding(S.size) * np.vdot(np.abs(self.metric), np.abs(S)))
+
+    def support(self, S):
+        return self.metric.copy()
+
+    def excess(self, L):
+        """(factor, e (d,)): both L L^T <= factor Q and L L^T <= Q + diag(e); the factor is infinite for a singular Q.
+
+        L L^T - Q is known to twice the digits, and |R_kl z_k z_l| <= |R_kl| (z_k^2 s_k/s_l + z_l^2 s_l/s_k)/2.
+        """
+        error, lost = difference(L, L.T, self.metric)
+        diagonal = np.diag(self.metric)
+        s = np.sqrt(np.where(diagonal > 0, diagonal, diagonal.max()))
+        e = ((np.abs(error) + lost) / s).sum(1) * s * (1 + rounding(len(s)))
+        least = np.linalg.eigvalsh(self.metric / np.outer(s, s))[0]
+        return 1 + 2 * float((e / s**2).max()) / least if least > SINGULAR else np.inf, e
 
 
 def moment_of(x, y, rows, columns, masses):
@@ -53,14 +81,22 @@ class LowerBound:
     x (n, d), y (m, d), ``masses`` their ``Masses``; L (d, r); ``f`` (n,), ``g`` (m,) any start; ``origin`` (d,) near
     most points, because rounding grows with the distance from it. ``value`` is the bound, ``f`` and ``g`` the
     potentials that give it, as pairs of arrays to be added exactly. ``improve(change)`` tries g + change, (m,): changes
-    below the rounding of g count too.
+    below the rounding of g count too. ``least``: another way to find what ``least_reduced`` finds in all pairs.
     """
 
-    def __init__(self, gauge, x, y, masses, L, f, g, origin):
-        from .kernels import mapped
+    def __init__(self, gauge, x, y, masses, L, f, g, origin, least=None):
+        from .kernels import least_reduced, mapped
 
-        self.masses, self.start, self.outside = masses, (f, g), metric_size(gauge, L @ L.T)
+        self.least = least or least_reduced
         d, r = L.shape
+        if isinstance(gauge, Quadratic):
+            self.outside, excess = gauge.excess(L)
+            # z^T diag(e) z of a displacement is at most twice those of its ends.
+            a, b = masses.shares()
+            self.loss = 2.0000001 * float(a @ ((x - origin) ** 2 @ excess) + b @ ((y - origin) ** 2 @ excess))
+        else:
+            self.outside, self.loss = metric_size(gauge, L @ L.T), np.inf
+        self.masses, self.start = masses, (f, g)
         self.images = *mapped(x, origin, L), *mapped(y, origin, L)
         # A square loses (r + 6) eps/2 of its size. Images lose 2 (d + 2) eps^2 of their coordinates' sizes, which is
         # the larger loss where points nearly meet: 2 |z| loss <= eps/2 |z|^2 + 2 loss^2/eps.
@@ -77,13 +113,12 @@ class LowerBound:
         return self.shrink * squared_distances(*self.images) - self.drop_columns
 
     def improve(self, change):
-        from .kernels import least_reduced
-
         f, g = self.start
-        least = least_reduced(*self.images, self.shrink, self.drop_columns, f, g, change)
+        least = self.least(*self.images, self.shrink, self.drop_columns, f, g, change)
         rise = least - 4 * EPS * np.abs(least) - self.drop_rows
         value = self.masses.integral((f, rise), (g, change))
-        value = max(float(np.nextafter(value / self.outside * (1 - EPS), -np.inf)), 0.0)
+        value = max(value / self.outside * (1 - EPS), value - self.loss)
+        value = max(float(np.nextafter(value, -np.inf)), 0.0)
         if value >= self.value:
             self.value, self.f, self.g = value, (f, rise), (g, change)
 

@@ -5,8 +5,10 @@ Numba is imported on first use: it takes longer to import than a small problem t
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -19,12 +21,13 @@ from .._results import Result, finish, reporter, scaled_back
 from .._session import silent, steady
 from .._validation import EPS, as_array, as_clouds, as_fraction, as_masses, as_tolerance
 from ..gauges import Gauge, gauge_for
-from ..maxmin import call_limit, solve
-from ..simplex.dense import BasicPlan, NetworkSimplex
-from ..simplex.masses import Masses
+from ..joint import solve
+from ..maxmin import call_limit
+from ..network import MOST_DIMENSIONS, BasicPlan, Masses, MultiscaleSimplex, NetworkSimplex, c_transform
 from .certificate import LowerBound, line_bound, metric_factor, moment_of, moved_size, upper_bound
 
 MOST_DOUBLED = 8  # dimensions in which the oracle keeps twice the digits of images; beyond, that would cost too much
+SMALL = 2000  # points of both clouds, up to which costs of all pairs in a matrix are faster
 MARGIN = 8  # pixels around a picture
 DROPPED = 0.05  # of the tolerance: plans of less total weight are left out of the mixture
 
@@ -81,8 +84,11 @@ def transport(
     slack = gamma(I) sum_ij pi_ij (4 eps max(|x_i|, |y_j|))^2 over what moves: clouds that coincide to their last
     digits. When only rounding prevents that, as with far points that need not move, the status is "rounding".
 
-    At most ``max_iter`` transport problems are solved; None: 1000, or d (d + 1) if that is more.
-    ``progress=True`` shows a bar.
+    At most ``max_iter`` transport problems are solved; None: 1000, or d (d + 1) if that is more. In up to three
+    dimensions none of them makes a matrix of all pairs, beyond a few thousand points: 1e5 points take minutes. From
+    d = 10 on, where the gap falls slowly and the gauge is a Schatten or Ky Fan gauge, an interior point method takes
+    over (``joint``): each of its steps counts as one problem. For a spectral gauge, n + m < d points are first mapped
+    to their span. ``progress=True`` shows a bar.
 
     Raises NotConverged (with ``.result``) when the tolerance is missed, unless ``strict=False``; also after Ctrl-C.
     Raises ValueError for malformed clouds, weights or gauge, GaugeError for a gauge that is not convex.
@@ -94,28 +100,38 @@ def transport(
     (i,), (j,) = np.nonzero(a > 0), np.nonzero(b > 0)
     scale, x1, y1 = dyadic_frame(x[i], y[j])
     oracle = CloudOracle(x1, y1, a[i], b[j])
-    noise = 16 * EPS**2 * gauge.value(np.eye(d))
     with reporter(progress, "transport", " oracle calls") as report:
         # A tenth of the tolerance is kept for dropping negligible plans from the mixture.
         solution = solve(
             oracle, gauge, tol=0.9 * tol, max_iter=max_iter, report=report,
-            slack=lambda plan: noise * moved_size(x1, y1, plan.rows, plan.columns, plan.masses),
+            slack=lambda plan: oracle.noise(gauge, plan.rows, plan.columns, plan.masses),
         )  # fmt: skip
 
+    result = certified(x, y, i, j, scale, oracle, gauge, solution, tol)
+    return finish(result, tol, strict, f"coordinates differ by up to {scale:.1g}, too much for float64 to square")
+
+
+def certified(x, y, i, j, scale, oracle, gauge, solution, tol, unit=1.0):
+    """The ``TransportResult`` of a solution for the points x[i], y[j] in units of ``scale``.
+
+    ``unit``, a power of two, is that of the distance over ``scale``: in its square the metric of the solution is 1.
+    """
     rows, columns, masses = cells = oracle.coupling(solution, DROPPED * tol)
-    moment, slack = moment_of(x1, y1, *cells), noise * moved_size(x1, y1, *cells)
-    upper = upper_bound(gauge, moment, moved=(x1[rows] != y1[columns]).any())
+    moment = moment_of(oracle.x, oracle.y, *cells)
+    slack = oracle.noise(gauge, *cells)
+    upper = upper_bound(gauge, moment, moved=(oracle.x[rows] != oracle.y[columns]).any())
     lower, metric, f, g = oracle.lower_bound(solution, gauge, moment, rows, columns, enough=(1 - tol) * upper - slack)
     status = solution.status
     if upper - lower <= tol * upper + slack:
         status = "converged"
     elif status == "converged" or (status == "stalled" and solution.lower_handle.violation > 0.1 * tol * upper):
         status = "rounding"
-    fields = scaled_back(solution, scale, lower=lower, upper=upper, moment=moment, status=status, metric=metric)
-    f, g = _extend_potentials(x, y, i, j, f * scale * scale, g * scale * scale, metric)
+    fields = scaled_back(solution, scale * unit, lower=lower, upper=upper, moment=moment, status=status, metric=metric)
+    fields |= {"moment": moment * scale * scale, "metric": metric * unit * unit}
+    size = scale * unit
+    f, g = _extend_potentials(x, y, i, j, f * size * size, g * size * size, fields["metric"])
     plan = sp.csr_array((masses, (i[rows], j[columns])), shape=(len(x), len(y)))
-    result = TransportResult(**fields, plan=plan, potentials=(f, g), _points=(x, y))
-    return finish(result, tol, strict, f"coordinates differ by up to {scale:.1g}, too much for float64 to square")
+    return TransportResult(**fields, plan=plan, potentials=(f, g), _points=(x, y))
 
 
 class CloudOracle:
@@ -124,7 +140,8 @@ class CloudOracle:
     x (n, d), y (m, d), weights a (n,), b (m,) > 0. The plan is found for the centred clouds: the mean shift D adds the
     same D^T Q D to every plan. Its moment is that of the points themselves. The value is the cost of the plan minus
     what the simplex may have missed: a lower bound up to rounding, which ``lower_bound`` accounts for.
-    A one-dimensional image is transported by sorting.
+    A one-dimensional image is transported by sorting. In up to three dimensions, no matrix is made of the pairs of more
+    than SMALL points: see ``network``.
     """
 
     def __init__(self, x, y, a, b):
@@ -137,15 +154,40 @@ class CloudOracle:
         axis = np.linalg.eigh(spread)[1][:, -1]
         self.order = tuple(np.argsort((z - mean) @ axis) for z, mean in zip((x, y), self.means, strict=True))
 
+    @property
+    def matrix_free(self):
+        return self.dimension <= MOST_DIMENSIONS and len(self.a) + len(self.b) > SMALL
+
+    def spanning(self):
+        """(d, n + m): columns that span all displacements."""
+        return np.concatenate([z - self.means[0] for z in (self.x, self.y)]).T
+
+    def within(self, basis):
+        """The oracle in the coordinates of an orthonormal ``basis`` (d, r) of a space that holds all displacements."""
+        part, origin = copy(self), self.means[0]
+        part.x, part.y, *part.means = ((z - origin) @ basis for z in (self.x, self.y, *self.means))
+        part.dimension = basis.shape[1]
+        return part
+
     @cached_property
-    def simplex(self):
+    def simplex(self) -> Any:
+        if self.matrix_free:
+            return MultiscaleSimplex(*self.limbs)
         return NetworkSimplex(*self.limbs, *self.order)
 
     def evaluate(self, Q):
         L = metric_factor(Q)
-        plan = self._sort(L) if L.shape[1] == 1 else self.simplex.solve(self._costs(L))
+        if L.shape[1] == 1:
+            plan = self._sort(L)
+        else:
+            plan = self.simplex.solve(*(self._images(L) if self.matrix_free else [self._costs(L)]))
         moment = second_moment(self.y[plan.columns] - self.x[plan.rows], plan.masses)
         return float(np.vdot(Q, moment)) - plan.violation, moment, plan
+
+    def noise(self, gauge, rows, columns, masses):
+        """What the last digits of those points that a plan moves can cost."""
+        size = gauge.value(np.eye(self.dimension))
+        return 16 * EPS**2 * size * moved_size(self.x, self.y, rows, columns, masses)
 
     def _images(self, L):
         from .kernels import mapped
@@ -161,20 +203,24 @@ class CloudOracle:
         return squared_distances(*X, *Y)
 
     def _sort(self, L):
-        from ..simplex.kernels import path_potentials, staircase
+        from ..network.basic_kernels import path_potentials, staircase
 
         X, Y = ([part[:, 0] for part in image] for image in self._images(L))
         s, t = np.lexsort(X[::-1]), np.lexsort(Y[::-1])
         rows, columns, masses = staircase(self.limbs[0][:, s], self.limbs[1][:, t])
         f, g = np.empty(len(s)), np.empty(len(t))
         f[s], g[t] = path_potentials(X[0][s], Y[0][t], rows, columns)
-        used = masses.any(0)
-        masses = NetworkSimplex.as_floats(masses[:, used], self.limbs)
-        return BasicPlan(s[rows[used]], t[columns[used]], masses, f, g, 0.0)
+        masses = Masses.as_floats(masses)
+        used = masses > 0
+        return BasicPlan(s[rows[used]], t[columns[used]], masses[used] / masses.sum(), f, g, 0.0)
+
+    def mixture(self, solution, budget=0.0):
+        """The mixed plan (COO, n x m) of a solution, without plans of weight ``budget``."""
+        return _mixture(solution, (len(self.a), len(self.b)), budget)
 
     def coupling(self, solution, budget):
         """The exact coupling (rows, columns, masses) nearest to the mixture, without plans of weight ``budget``."""
-        mixture = _mixture(solution, (len(self.a), len(self.b)), budget)
+        mixture = self.mixture(solution, budget)
         return self.masses.coupling(mixture.row, mixture.col, mixture.data, self.order)
 
     def lower_bound(self, solution, gauge, moment, rows, columns, enough):
@@ -190,10 +236,11 @@ class CloudOracle:
             value, best = line_bound(gauge, moment, self.x, self.y, rows, columns), gauge.support(np.eye(1))
             if value is not None:
                 return value, best, f * (best / Q)[0, 0], g * (best / Q)[0, 0]
-        bound = LowerBound(gauge, self.x, self.y, self.masses, metric_factor(Q), f, g, weighted_median(self.x, self.a))
+        search = {"least": partial(self.simplex.least_reduced, handle)} if self.matrix_free else {}
+        origin = weighted_median(self.x, self.a)
+        bound = LowerBound(gauge, self.x, self.y, self.masses, metric_factor(Q), f, g, origin, **search)
         if bound.value < enough:
-            C = bound.costs()
-            bound.improve(self.simplex.refine(C, f, g, self.simplex.tolerance(C))[1][len(f) :])
+            bound.improve(self.simplex.improved(bound))
         return bound.value, Q, sum(bound.f), sum(bound.g)
 
 
@@ -239,6 +286,6 @@ def _extend_potentials(x, y, i, j, f, g, Q):
     full_f, full_g = np.full(len(x), np.nan), np.full(len(y), np.nan)
     full_f[i], full_g[j] = f, g
     idle, spare = np.isnan(full_f), np.isnan(full_g)
-    full_g[spare] = (cdist(Y[spare], X[i], "sqeuclidean") - f).min(1)
-    full_f[idle] = (cdist(X[idle], Y, "sqeuclidean") - full_g).min(1)
+    full_g[spare] = c_transform(Y[spare], X[i], f)
+    full_f[idle] = c_transform(X[idle], Y, full_g)
     return full_f, full_g

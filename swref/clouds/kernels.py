@@ -3,7 +3,7 @@
 import numpy as np
 
 from .._njit import njit
-from ..simplex.kernels import two_sum
+from ..network.basic_kernels import two_sum
 
 FOUR_EPS = 2.0**-50
 SPLIT = 2.0**27 + 1  # Veltkamp: halves of 26 bits, whose products are exact

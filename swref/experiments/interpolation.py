@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from ..clouds import TransportResult, displacement, transport
 from ..geodesics import WIDTH, axes_around, density
-from .shapes import PAIRS, SHIFT, pair
+from .shapes import FIRST, PAIRS, SHIFT, pair
 
 TIMES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
@@ -50,13 +50,13 @@ def interpolate(
 
 
 def figure_2(n: int = 1500, **options: Any) -> dict[str, Interpolation]:
-    """{pair: Interpolation} of Figure 2, the pairs of Figure 1 with n points; options as in ``interpolate``."""
-    return {name: interpolate(name, n=n, **options) for name in list(PAIRS)[:2]}
+    """{pair: Interpolation} of Figure 2, the pair of Figure 1 with n points; options as in ``interpolate``."""
+    return {name: interpolate(name, n=n, **options) for name in FIRST}
 
 
 def figure_8(n: int = 1200, **options: Any) -> dict[str, Interpolation]:
     """{pair: Interpolation} of Figure 8, the pairs of Figure 7 with n points; options as in ``interpolate``."""
-    return {name: interpolate(name, n=n, **options) for name in list(PAIRS)[2:]}
+    return {name: interpolate(name, n=n, **options) for name in PAIRS if name not in FIRST}
 
 
 def _centred(x, y, plan, t):

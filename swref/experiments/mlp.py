@@ -1,7 +1,7 @@
 """A planar two-layer ReLU network learns three neurons.  [Figure 3]
 
 Particles are neurons (u, v1, v2). Times are intrinsic, those of ``swref.flow``: dF/dt = -N*(g)^2 for the force g of
-measures. The paper's loop differentiates with respect to coordinates, whose clock runs n = 1920 times slower.
+measures. The paper's loop differentiates with respect to coordinates: its clock counts n = 1920 units per unit of t.
 """
 
 from __future__ import annotations

@@ -64,8 +64,7 @@ class Particles:
 
     def field(self, y):
         """d/dt (x, int dissipation), flat, at y = (x, anything)."""
-        x = self._finite(y[:-1].reshape(len(self.weights), -1))
-        return self.rate(self._force(x, self.energy.force(x, self.weights.copy())))[0]
+        return self.rate(self.force(y[:-1].reshape(len(self.weights), -1)))[0]
 
     def motion(self, y):
         """The same without the second part, which has another unit."""
@@ -75,6 +74,10 @@ class Particles:
         """(d/dt (x, int dissipation), rank) for forces g."""
         v, slope2, rank = _velocity(g, self.gauge, self.weights, self.cutoff)
         return np.append(v, slope2), rank
+
+    def force(self, x):
+        """g (n, d) at x (n, d)."""
+        return self._force(x, self.energy.force(self._finite(x), self.weights.copy()))
 
     def value_and_force(self, x):
         if hasattr(self.energy, "value_and_force"):

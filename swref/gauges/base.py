@@ -19,7 +19,7 @@ from .._validation import EPS, as_psd, as_symmetric, check_positive, psd_eigh, s
 from . import door, dual
 from .newton import curvature_gram
 
-__all__ = ["Gauge", "GaugeError", "Smoothed", "SmoothedPhi", "SpectralGauge"]
+__all__ = ["Body", "Gauge", "GaugeError", "Smoothed", "SmoothedPhi", "SpectralGauge"]
 
 
 class Smoothed(NamedTuple):
@@ -38,6 +38,14 @@ class SmoothedPhi(NamedTuple):
     curvature: np.ndarray  # (d,) >= 0
     axis: np.ndarray  # (d,)
     divided: np.ndarray  # (q_i - q_j)/(lam_i - lam_j), (d, d); its diagonal is not read
+
+
+class Body(NamedTuple):
+    """K = {0 <= Q <= cap I, |Q|_{S_exponent} <= size} with exponent < inf: what the joint interior point uses."""
+
+    exponent: float
+    size: float = 1.0
+    cap: float = np.inf
 
 
 class Gauge(ABC):
@@ -141,6 +149,15 @@ class Gauge(ABC):
     def _smoothed(self, S, mu) -> Smoothed | None:  # noqa: B027 - a hook, not abstract: None is an answer
         """``Smoothed`` at S, or None when only ``value`` and ``support`` are known."""
 
+    def _body(self, d):  # noqa: B027
+        """K in dimension d as a ``Body``, or None."""
+
+    def _within(self, d, r):  # noqa: B027
+        """The gauge S -> gamma(B S B^T) of (r, r) moments for any orthonormal B (d, r), if B Q B^T is in K for its Q.
+
+        That holds for spectral gauges: compressing a matrix raises no unitarily invariant norm. None for others.
+        """
+
 
 _pairs = cache(np.triu_indices)
 
@@ -202,6 +219,9 @@ class SpectralGauge(Gauge):
             u = np.linalg.solve(np.transpose(T), u.T).T * np.sign(np.diag(T))
         return (u * (p * s)) @ W.T
 
+    def _within(self, d, r):
+        return _Padded(self, d)
+
     def _smoothed_phi(self, lam, mu) -> SmoothedPhi | None:
         """``SmoothedPhi`` at eigenvalues lam (d,) descending, or None."""
 
@@ -236,3 +256,19 @@ class _Diagonal(Gauge):
         q = np.empty_like(lam)
         q[order] = self.spectral.dphi(lam[order])
         return np.diag(q)
+
+
+class _Padded(SpectralGauge):
+    """A spectral gauge of dimension d at smaller moments, to which it adds zero eigenvalues."""
+
+    def __init__(self, spectral, d):
+        self.spectral, self.d = spectral, d
+
+    def _pad(self, lam):
+        return np.append(lam, np.zeros(self.d - len(lam)))
+
+    def phi(self, lam):
+        return self.spectral.phi(self._pad(lam))
+
+    def dphi(self, lam):
+        return self.spectral.dphi(self._pad(lam))[: len(lam)]

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._validation import as_array, as_psd, check_positive, symmetrize, written
-from .base import Gauge, Smoothed
+from .base import Body, Gauge, Smoothed
 from .newton import curvature_gram, soft_max
 
 
@@ -99,6 +99,14 @@ class Multiple(Gauge):
         if part is None:
             return None
         return Smoothed(self.factor * part.value, self.factor * part.Q, lambda T: self.factor * part.gram(T))
+
+    def _body(self, d):
+        part = self.gauge._body(d)
+        return None if part is None else Body(part.exponent, self.factor * part.size, self.factor * part.cap)
+
+    def _within(self, d, r):
+        part = self.gauge._within(d, r)
+        return None if part is None else self.factor * part
 
 
 class Congruence(Gauge):

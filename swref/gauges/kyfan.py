@@ -12,7 +12,7 @@ from scipy.linalg import eigh
 from scipy.optimize import brentq
 
 from .._validation import as_psd, as_symmetric, psd_eigh, written
-from .base import Gauge, Smoothed, SmoothedPhi, SpectralGauge
+from .base import Body, Gauge, Smoothed, SmoothedPhi, SpectralGauge
 from .registry import register_gauge
 from .schatten import _project_capped
 
@@ -68,6 +68,12 @@ class KyFan(SpectralGauge):
                 p[j:] = np.maximum(1, rest / (self.k - j) / np.where(s[j:] > 0, s[j:], 1))
                 break
         return p
+
+    def _body(self, d):
+        return None if self.k >= d else Body(1.0, self.k, 1.0 if self.k > 1 else np.inf)
+
+    def _within(self, d, r):
+        return KyFan(min(self.k, r))
 
     def _smoothed_phi(self, lam, mu):
         d = len(lam)

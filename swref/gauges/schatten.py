@@ -7,7 +7,7 @@ import numpy as np
 from scipy.optimize import brentq
 
 from .._validation import EPS, as_symmetric, psd_eigh
-from .base import Gauge, GaugeError, Smoothed, SmoothedPhi, SpectralGauge
+from .base import Body, Gauge, GaugeError, Smoothed, SmoothedPhi, SpectralGauge
 from .newton import curvature_gram, soft_max
 from .registry import register_gauge
 
@@ -83,6 +83,12 @@ class Schatten(SpectralGauge):
         norm = np.linalg.norm(S)
         Q, curvature = S / norm, np.full(S.size, 1 / norm)
         return Smoothed(float(norm), Q, lambda T: curvature_gram(T.reshape(len(T), -1), curvature, Q.ravel()))
+
+    def _body(self, d):
+        return None if self.p == 1 else Body(self.conjugate)
+
+    def _within(self, d, r):
+        return self
 
     def _smoothed_phi(self, lam, mu):
         d = len(lam)

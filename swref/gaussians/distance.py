@@ -17,7 +17,8 @@ from .._rounding import moment_upper, radius
 from .._session import silent, steady
 from .._validation import EPS, as_array, as_clouds, as_fraction, as_psd, as_tolerance, as_weights, check_count
 from ..gauges import Gauge, gauge_for
-from ..maxmin import call_limit, solve
+from ..joint import gaussian_steps, solve
+from ..maxmin import call_limit
 from .bounds import cloud_factor, coupling_steps, covariance_factor, metric_lower
 
 
@@ -81,7 +82,8 @@ def gaussian_transport(
     Converged when U - L <= tol U + slack with slack = 32 d eps r (r eps + W'), r^2 = gamma(I) max(lambda_max(S0),
     lambda_max(S1), max|D|^2), W'^2 the gauge of the W2-optimal moment: rounding, which matters for Gaussians that
     nearly coincide. The status is "rounding" when the widening is more, as when ill-conditioned ones nearly coincide.
-    At most ``max_iter`` oracle calls; None: 1000, or d (d + 1) if that is more.
+    At most ``max_iter`` oracle calls; None: 1000, or d (d + 1) if that is more. From d = 10 on, where they are many,
+    and for p = 2, p = inf and Ky Fan, Newton steps on the metric take over; each counts as one call.
     Raises NotConverged (with ``.result``) when the tolerance is missed, unless ``strict=False``.
     Raises ValueError for malformed means, covariances or gauge, GaugeError for a gauge that is not convex.
     """
@@ -146,6 +148,14 @@ class GaussianOracle:
         steps = np.column_stack([Y[:, :k] - X[:, :k], X[:, k:], Y[:, k:], self.shift])
         return float(((Q @ steps) * steps).sum()), steps @ steps.T, (U[:, :k] @ Vt[:k], U[:, k:])
 
+    def spanning(self):
+        """(d, r0 + r1 + 1): columns that span all displacements."""
+        return np.column_stack([self.F0, self.F1, self.shift])
+
+    def within(self, basis):
+        """The oracle in the coordinates of an orthonormal ``basis`` (d, r) of a space that holds all displacements."""
+        return GaussianOracle(basis.T @ self.F0, basis.T @ self.F1, basis.T @ self.shift)
+
 
 @dataclass(frozen=True)
 class _Pair:
@@ -179,7 +189,9 @@ def _transport(means, pair, gauge, tol, max_iter):
     # The solver leaves room for the widening of its bounds, up to half of the tolerance.
     apart = 0.0 if pair.equal else radius(gauge, pair.delta0, pair.delta1)
     room = 6 * apart / np.sqrt(classical) + 64 * d * EPS if classical > 0 else 0.0
-    solution = solve(oracle, gauge, tol=max(tol - room, tol / 2), max_iter=max_iter, slack=slack / 2)
+    solution = solve(
+        oracle, gauge, tol=max(tol - room, tol / 2), max_iter=max_iter, slack=slack / 2, steps=gaussian_steps
+    )
 
     C, rest = _mixed_correlation(solution)
     X, Y = np.column_stack([F0, np.zeros((d, rest.shape[1]))]), np.column_stack([F1 @ C, F1 @ rest])

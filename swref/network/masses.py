@@ -6,7 +6,10 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree
 
-FINEST = 100  # bits: masses of the network simplex are multiples of 2^-FINEST, in two limbs of half as many
+FINEST = 100  # bits: masses of the network simplex are multiples of 2^-FINEST
+BITS = 61  # of the lower of the two limbs that hold them
+SPARE = 22  # bits below a unit, for the perturbation that keeps all cells of a tree from being empty
+MOST = 2 ** (SPARE - 1) - 1  # points in the first cloud
 ROOM = 120  # bits: the least precision in which a plan's own masses are kept
 
 
@@ -24,24 +27,37 @@ class Masses:
         self.sinks = [w * (first // common) for w in sinks]
         self.total = first // common * second
 
-    def limbs(self):
-        """(A (2, n), B (2, m)): whole multiples of 2^-FINEST, at least one each, as two floats; equal sums.
+    def shares(self):
+        """(a (n,), b (m,)): the weights as floats, each rounded once."""
+        return tuple(np.array([w / self.total for w in side]) for side in (self.sources, self.sinks))
 
-        Weights with a small common denominator are kept exactly, all others are rounded.
+    def limbs(self):
+        """(A (2, n), B (2, m)), int64: whole multiples of 2^-FINEST, at least one each, perturbed; equal sums.
+
+        Weights with a small common denominator are kept exactly, all others are rounded. A unit is 2^SPARE; a source
+        has one more than its units, and the first sink n more. So a part of a spanning tree without the first sink is
+        never balanced: what its sources have in excess of whole units is their number.
         """
-        unit, low, sides, sums = 2**FINEST // self.total, 2 ** (FINEST // 2), [], []
+        n = len(self.sources)
+        if n > MOST:
+            raise ValueError(f"x: expected at most {MOST} points of positive weight, got {n}")
+        unit, sides = 2**FINEST // self.total, []
         for side in (self.sources, self.sinks):
             units = {w: w * unit if unit else max((w << FINEST) // self.total, 1) for w in set(side)}
-            halves = {w: divmod(u, low) for w, u in units.items()}
-            sides.append(np.array([halves[w] for w in side], dtype=float).T)
-            sums.append(sum(units[w] for w in side))
-        for weights, limbs, missing in zip(
-            (self.sources, self.sinks), sides, (sums[1] - sums[0], sums[0] - sums[1]), strict=True
-        ):
-            if missing > 0:
-                k = weights.index(max(weights))
-                limbs[:, k] = divmod(int(limbs[0, k]) * low + int(limbs[1, k]) + missing, low)
-        return tuple(np.ascontiguousarray(side) for side in sides)
+            sides.append([units[w] for w in side])
+        A, B = sides
+        missing = sum(B) - sum(A)
+        short, weights = (A, self.sources) if missing > 0 else (B, self.sinks)
+        short[weights.index(max(weights))] += abs(missing)
+        A, B = [(u << SPARE) + 1 for u in A], [u << SPARE for u in B]
+        B[0] += n
+        return tuple(np.array([[w >> BITS for w in side], [w & (2**BITS - 1) for w in side]]) for side in (A, B))
+
+    @staticmethod
+    def as_floats(masses):
+        """Masses (2, k) in limbs as floats, in units; the perturbation, of less than half a unit, is dropped."""
+        high, low = masses
+        return high * 2.0 ** (BITS - SPARE) + ((low + 2 ** (SPARE - 1)) >> SPARE)
 
     def integral(self, f, g):
         """sum_i a_i f_i + sum_j b_j g_j, rounded once; f and g are tuples of arrays (n,), (m,), to be added exactly."""
@@ -148,7 +164,7 @@ def _spanning_forest(first, second, masses, size):
 def _carried(path, parent, need, exact_in_float):
     """What each node of ``path`` sends to its parent, when all nodes below it are balanced: integers, (k,)."""
     if exact_in_float:
-        from .kernels import carried
+        from .basic_kernels import carried
 
         return carried(path, parent, np.array(need))
     parent, nodes = parent.tolist(), path.tolist()

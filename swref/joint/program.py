@@ -1,0 +1,271 @@
+"""W^2 between clouds as one convex program in potentials and metric, by a primal-dual interior point method.
+
+    max a.f + b.g  over  f_i + g_j <= (x_i - y_j)^T Q (x_i - y_j) for all i, j,  Q in K;  dual: min gamma(moment(pi)).
+
+Only near-active pairs are listed, two to fifteen per point; they carry the slacks s and the plan pi, s pi = mu. A step
+that an unlisted pair would stop is redone with that pair listed, so potentials are feasible for all pairs throughout.
+Steps are Mehrotra's predictor and corrector, scaled by Nesterov and Todd on the side of K (``body``).
+"""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+import scipy.sparse as sp
+from scipy.sparse.csgraph import minimum_spanning_tree
+from scipy.spatial.distance import cdist
+
+from .._measures import second_moment
+from .._validation import symmetrize
+from ..network import BasicPlan
+from .body import side_of
+from .newton import by_metric, by_pairs, quadratic
+
+# Chosen by the number of steps on random clouds, d = 3 to 50; benchmarks/joint.py prints steps and seconds.
+TINY = 1e-300  # divisors and lengths are no smaller
+NEAREST = 6  # pairs listed per point at the start
+SPREAD = 0.3  # part of the first plan that is central; the rest is the mixture that is given, which has a good moment
+HEAVY = 0.03  # of a point's mass: cells of the mixture that are listed
+SHARE = 0.3  # of the gap of the pairs: that of K
+BY_PAIRS = 1.5  # dimensions of Q per pair, from which ``by_pairs`` is faster
+CARRIES = 0.15  # of a point's mass: unlisted pairs that would carry it are listed
+FAR = 300  # pairs whose slack is this many times that of listing are dropped, if they carry next to nothing
+LISTED, BLOCKING = 2, 2  # pairs per point that are listed at once, after a step and to redo it
+SWEEPS, HALVES = 30, 12  # of the central start: rounds of potentials, and Newton steps in each
+LEAST_GAP = 0.03  # relative, at the start: below it the first plan is not central enough
+EXACT = 30  # times the tolerance: gaps below it are worth a network simplex
+SHORT, PATIENCE = 0.02, 4  # steps that are so short, so many times, get nowhere
+UNCENTRED = 0.5  # least part of mu that a step keeps after a step was short
+
+
+def cloud_steps(oracle, gauge, body, solution, tol):
+    """The steps of the joint program as the engine's expert, started from what the engine has found."""
+    mixture = oracle.mixture(solution)
+    D = oracle.y[mixture.col] - oracle.x[mixture.row]
+    gap = max(solution.upper - solution.lower, LEAST_GAP * solution.upper)
+    Q = gauge._smoothed((D.T * mixture.data) @ D, SHARE * gap / len(D.T)).Q
+    start = oracle.evaluate(Q)
+    yield Q, start
+    program = JointProgram(oracle, body, Q, start[2], mixture, gap)
+    lower, upper, short = solution.lower, solution.upper, 0
+    while short < PATIENCE:
+        shares = program.step()
+        Q, (value, moment, handle) = program.proof(exact=upper - lower < EXACT * tol * upper)
+        lower, upper = max(lower, value), min(upper, gauge.value(moment))
+        short = short + 1 if max(shares) < SHORT else 0
+        yield Q, (value, moment, handle)
+
+
+@dataclass
+class Pairs:
+    """The listed pairs: ends I, J, plan pi, slacks s, all (P,), and displacements Z (P, d)."""
+
+    I: np.ndarray
+    J: np.ndarray
+    pi: np.ndarray
+    s: np.ndarray
+    Z: np.ndarray
+
+    def arrays(self):
+        return (getattr(self, f.name) for f in fields(self))
+
+    def joined(self, *new):
+        return Pairs(*(np.concatenate(two) for two in zip(self.arrays(), new, strict=True)))
+
+    def kept(self, keep):
+        return Pairs(*(array[keep] for array in self.arrays()))
+
+
+class JointProgram:
+    """The program between the clouds of an ``oracle`` (see ``CloudOracle``) for K = ``body``, started at a metric Q.
+
+    ``mixture``: a plan (COO, n x m), about optimal to ``gap`` with ``handle`` the oracle's at Q.
+    """
+
+    def __init__(self, oracle, body, Q, handle, mixture, gap):
+        self.oracle = oracle
+        self.x, self.y = oracle.x - oracle.means[0], oracle.y - oracle.means[1]
+        self.a, self.b, self.shift = oracle.a, oracle.b, oracle.means[1] - oracle.means[0]
+        self.shape = len(self.a), len(self.b)
+        near = _nearest(self._costs(Q) - handle.f[:, None] - handle.g, NEAREST)
+        heavy = mixture.data > HEAVY * np.minimum(self.a[mixture.row], self.b[mixture.col])
+        near[handle.rows, handle.columns] = near[mixture.row[heavy], mixture.col[heavy]] = True
+        I, J = np.nonzero(near)
+        Z, mu = self.x[I] - self.y[J], gap / len(I)
+        self.f, self.g = self._central(quadratic(Z, Q), I, J, handle, mu)
+        self.f = self.f - 1.1 * max(0.0, -self._reduced(Q).min())
+        self.S = self._reduced(Q)
+        s = self.S[I, J]
+        pi = SPREAD * mu / s + (1 - SPREAD) * sp.csr_array(mixture)[I, J]
+        self.pairs, self.known = Pairs(I, J, pi, s, Z), near
+        self.kappa = SHARE * len(I) / len(Q)
+        self.side = side_of(body, Q, self.moment(pi), self.kappa * mu)
+        self.reduce = by_pairs if len(Q) * (len(Q) + 1) / 2 > BY_PAIRS * len(I) else by_metric
+        self.mu = pi @ s / len(I)
+
+    def _costs(self, Q):
+        lam, U = np.linalg.eigh(Q)
+        L = U * np.sqrt(np.maximum(lam, 0))
+        return cdist(self.x @ L, self.y @ L, "sqeuclidean")
+
+    def _reduced(self, Q):
+        """The slacks of all pairs."""
+        S = self._costs(Q)
+        S -= self.f[:, None]
+        S -= self.g
+        return S
+
+    def _central(self, c, I, J, handle, mu):
+        """Potentials with sum_j mu/(c_ij - f_i - g_j) = a_i, and so for columns: the central start for the first Q."""
+
+        def half(u, ends, mass):
+            low = np.full(len(mass), np.inf)
+            np.minimum.at(low, ends, u)
+            gap, tau = u - low[ends], mu / mass
+            for _ in range(HALVES):  # Newton on the concave function 1/sum
+                w = 1 / (tau[ends] + gap)
+                total = mu * np.bincount(ends, w, len(mass))
+                tau = tau + (total / mass - 1) * total / (mu * np.bincount(ends, w * w, len(mass)))
+            return low - tau
+
+        f, g = handle.f, handle.g
+        for _ in range(SWEEPS):
+            g = half(c - f[I], J, self.b)
+            f = half(c - g[J], I, self.a)
+        return f, g
+
+    def moment(self, pi):
+        return symmetrize((self.pairs.Z.T * pi) @ self.pairs.Z) + np.outer(self.shift, self.shift)
+
+    # -- one step -----------------------------------------------------------------------------------------------
+    def step(self) -> tuple[float, float]:
+        """Move once; the shares (of the plan, of potentials and metric) of Newton's step that were taken."""
+        shares = self._iterate() or self._iterate(retry=False)
+        self._price()
+        return shares or (0.0, 0.0)
+
+    def _iterate(self, retry=True):
+        """None if unlisted pairs stopped the step: they are listed now."""
+        pairs, side, (n, m) = self.pairs, self.side, self.shape
+        side.scale(self.moment(pairs.pi))
+        solve = self.reduce(pairs, self.shape, side)
+        rp = np.concatenate([self.a - np.bincount(pairs.I, pairs.pi, n), self.b - np.bincount(pairs.J, pairs.pi, m)])
+        rs = quadratic(pairs.Z, side.Q) - self.f[pairs.I] - self.g[pairs.J] - pairs.s
+        total = pairs.pi @ pairs.s + side.gap
+        mu = total / (len(pairs.I) + self.kappa * side.count)
+        affine = _Direction(self, solve, rp, rs, 0.0)
+        ap, ad = affine.shares(1.0)
+        after = (pairs.pi + ap * affine.dpi) @ (pairs.s + ad * affine.ds) + side.gap_after(ap, ad, affine.change)
+        sigma, size = min(1.0, max(1e-4, after / total) ** 3), side.t * side.size
+        if max(ap, ad) < 0.1 or (ap < 0.7 and np.abs(rp).sum() > max(1e-9, 10 * total / size)):
+            sigma = max(sigma, UNCENTRED)
+        move = _Direction(self, solve, rp, rs, sigma * mu, affine)
+        ap, ad = move.shares(min(max(0.9, 1 - 10 * total / size), 0.99))
+        limit = self._limit(move, ad, mu, retry)
+        if limit is None:
+            return None
+        ad = min(ad, limit)
+        if side.smooth:
+            ap = ad = min(ap, ad)
+        pairs.pi, pairs.s = pairs.pi + ap * move.dpi, pairs.s + ad * move.ds
+        self.f, self.g = self.f + ad * move.df, self.g + ad * move.dg
+        side.move(ap, ad, move.dQ, move.dt, move.change)
+        self.mu = pairs.pi @ pairs.s / len(pairs.pi)
+        return ap, ad
+
+    def _limit(self, move, ad, mu, retry):
+        """How far unlisted pairs let potentials and metric go; None after listing those that stop the step ``ad``."""
+        xd, yd = self.x @ move.dQ, self.y @ move.dQ
+        dS = xd @ (-2 * self.y.T)
+        dS += ((xd * self.x).sum(1) - move.df)[:, None]
+        dS += (yd * self.y).sum(1) - move.dg
+        ratio = np.where(self.known, 0.0, -dS / self.S)
+        full = 1 / max(ratio.max(), TINY)
+        if full < 0.8 * ad and retry:
+            I, J = np.nonzero((ratio > 0.8 / ad) & _nearest(-ratio, BLOCKING))
+            s = self.S[I, J]
+            self._list(I, J, np.minimum(mu / s, CARRIES * np.minimum(self.a[I], self.b[J])), s)
+            return None
+        return 0.99 * full
+
+    # -- pairs --------------------------------------------------------------------------------------------------
+    def _list(self, I, J, pi, s):
+        self.pairs = self.pairs.joined(I, J, pi, s, self.x[I] - self.y[J])
+        self.known[I, J] = True
+
+    def _price(self):
+        """Drop pairs far from active, list those that would carry a part of a point's mass.
+
+        Thresholds are in units of the mass that a pair can carry: with the least weight, uneven weights take far more
+        steps. A spanning tree of small slacks stays: pieces of the graph of pairs would drift apart freely.
+        """
+        self.S, pairs = self._reduced(self.side.Q), self.pairs
+        limit = (self.mu / CARRIES) / np.minimum(self.a[:, None], self.b)
+        mass = np.minimum(self.a[pairs.I], self.b[pairs.J])
+        far = (pairs.s > FAR * limit[pairs.I, pairs.J]) & (pairs.pi < CARRIES / 1000 * mass)
+        if far.sum() > 0.1 * len(far):
+            far &= ~self._tree()[pairs.I, pairs.J]
+            self.known[pairs.I[far], pairs.J[far]] = False
+            self.pairs = pairs.kept(~far)
+        rest = np.where(self.known, np.inf, self.S)
+        I, J = np.nonzero((rest < limit) & _nearest(rest, LISTED + 1))
+        if len(I):
+            s = np.maximum(self.S[I, J], 1e-3 * limit[I, J])
+            self._list(I, J, np.minimum(self.mu / s, CARRIES * np.minimum(self.a[I], self.b[J])), s)
+
+    def _tree(self):
+        """(n, m): which pairs are in a spanning tree of least slacks."""
+        (n, m), near = self.shape, np.zeros(self.shape, dtype=bool)
+        edges = sp.csr_array((self.pairs.s, (self.pairs.I, n + self.pairs.J)), shape=(n + m, n + m))
+        tree = minimum_spanning_tree(edges).tocoo()
+        near[tree.row, tree.col - n] = True
+        return near
+
+    # -- what a step proves ---------------------------------------------------------------------------------------
+    def proof(self, exact):
+        """(Q, (value, moment, handle)), as of the oracle at a metric Q in K: a lower bound, and an exact coupling.
+
+        The value is that of potentials made feasible for Q by c-transforms, or if ``exact`` the oracle's.
+        """
+        oracle, pairs, (n, m), Q = self.oracle, self.pairs, self.shape, self.side.inside()
+        p = pairs.pi * np.minimum(1, self.a / np.bincount(pairs.I, pairs.pi, n))[pairs.I]
+        p *= np.minimum(1, self.b / np.maximum(np.bincount(pairs.J, p, m), TINY))[pairs.J]
+        rows, columns, masses = oracle.masses.coupling(pairs.I, pairs.J, p, oracle.order)
+        moment = second_moment(oracle.y[columns] - oracle.x[rows], masses)
+        if exact:
+            value, _, best = oracle.evaluate(Q)
+            return Q, (value, moment, best._replace(rows=rows, columns=columns, masses=masses))
+        C = self._costs(Q)
+        f = (C - self.g).min(1)
+        g = (C - f[:, None]).min(0)
+        value = float(self.a @ f + self.b @ g + self.shift @ Q @ self.shift)
+        return Q, (value, moment, BasicPlan(rows, columns, masses, f, g, 0.0))
+
+
+class _Direction:
+    """Newton's direction to products ``target``, with the second-order terms of another direction."""
+
+    def __init__(self, program, solve, rp, rs, target, before=None):
+        self.pairs, self.side, pairs, side = program.pairs, program.side, program.pairs, program.side
+        rest, rt = side.residuals
+        rc = target - pairs.pi * pairs.s - (0.0 if before is None else before.dpi * before.ds)
+        R = rest + side.pull(target * program.kappa, None if before is None else before.change)
+        self.df, self.dg, self.dQ, self.dt, self.dpi = solve((rc - pairs.pi * rs) / pairs.s, rp, R, rt)
+        if self.dpi is None:
+            self.ds = quadratic(pairs.Z, self.dQ) - self.df[pairs.I] - self.dg[pairs.J] + rs
+            self.dpi = (rc - pairs.pi * self.ds) / pairs.s
+        else:
+            self.ds = (rc - pairs.s * self.dpi) / pairs.pi
+        self.change = side.change(self.dQ)
+
+    def shares(self, eta):
+        """(ap, ad) at most one, a part ``eta`` of the way to the boundary."""
+        ap, ad = self.side.lengths(self.change)
+        ap = min(1.0, eta * min(ap, 1 / max((-self.dpi / self.pairs.pi).max(), TINY)))
+        ad = min(1.0, eta * min(ad, 1 / max((-self.ds / self.pairs.s).max(), TINY)))
+        return (min(ap, ad),) * 2 if self.side.smooth else (ap, ad)
+
+
+def _nearest(S, k):
+    """(n, m): which entries are among the k least of their row or of their column."""
+    k = min(k, *S.shape)
+    return (S <= np.partition(S, k - 1, 1)[:, k - 1, None]) | (S <= np.partition(S, k - 1, 0)[k - 1])

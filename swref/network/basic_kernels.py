@@ -1,0 +1,95 @@
+"""Compiled loops on masses and costs: exact sums, monotone plans, trees."""
+
+import numpy as np
+
+from .._njit import njit
+
+BITS = 61  # of the lower limb of a mass: see ``masses``
+
+
+@njit(cache=True)
+def _add(masses, v, high, low):
+    """masses[:, v] += (high, low), in two limbs."""
+    low += masses[1, v]
+    carry = low >> BITS
+    masses[1, v] = low - (carry << BITS)
+    masses[0, v] += high + carry
+
+
+@njit(cache=True)
+def sums_of(masses, bounds):
+    """(2, k): the sums of masses (2, n), in limbs, from bounds[l] to before bounds[l + 1]."""
+    sums = np.zeros((2, len(bounds) - 1), np.int64)
+    for l in range(sums.shape[1]):
+        for v in range(bounds[l], bounds[l + 1]):
+            _add(sums, l, masses[0, v], masses[1, v])
+    return sums
+
+
+@njit(cache=True)
+def staircase(a, b):
+    """The monotone plan of sorted points with masses a (2, n), b (2, m), of equal sum: (rows, columns, masses).
+
+    Masses are whole numbers in two limbs. The n + m - 1 cells form a path; some may be empty.
+    """
+    n, m = a.shape[1], b.shape[1]
+    rows, columns = np.empty(n + m - 1, np.int64), np.empty(n + m - 1, np.int64)
+    masses = np.empty((2, n + m - 1), np.int64)
+    left, right = a.copy(), b.copy()
+    i, j = 0, 0
+    for k in range(n + m - 1):
+        first = left[0, i] < right[0, j] or (left[0, i] == right[0, j] and left[1, i] <= right[1, j])
+        high, low = (left[0, i], left[1, i]) if first else (right[0, j], right[1, j])
+        rows[k], columns[k], masses[0, k], masses[1, k] = i, j, high, low
+        _add(left, i, -high, -low)
+        _add(right, j, -high, -low)
+        if j == m - 1 or (i < n - 1 and first):
+            i = min(i + 1, n - 1)
+        else:
+            j += 1
+    return rows, columns, masses
+
+
+@njit(cache=True)
+def path_potentials(x, y, rows, columns):
+    """(f, g) with f_i + g_j = (x_i - y_j)^2 on the path of ``staircase``, for sorted x (n,), y (m,).
+
+    That makes them feasible everywhere, up to rounding, because the cost is a Monge array.
+    """
+    f, g = np.zeros(len(x)), np.empty(len(y))
+    g[0] = (x[0] - y[0]) ** 2
+    for k in range(1, len(rows)):
+        i, j = rows[k], columns[k]
+        if i > rows[k - 1]:
+            f[i] = (x[i] - y[j]) ** 2 - g[j]
+        else:
+            g[j] = (x[i] - y[j]) ** 2 - f[i]
+    return f, g
+
+
+@njit(cache=True)
+def carried(path, parent, need):
+    """need summed over the subtree of each node of ``path``, which lists parents first; ``need`` is used up."""
+    for k in range(len(path) - 1, -1, -1):
+        need[parent[path[k]]] += need[path[k]]
+    return need[path]
+
+
+@njit(cache=True)
+def two_sum(a, b):
+    """(s, e): s = fl(a + b) and a + b = s + e exactly."""
+    s = a + b
+    t = s - a
+    return s, (a - (s - t)) + (b - t)
+
+
+@njit(cache=True)
+def reduced_costs(C, f, g):
+    """R_ij = C_ij - f_i - g_j, (n, m), each to a few ulps of its own and eps^2 (|f_i| + |g_j|)."""
+    n, m = C.shape
+    R = np.empty((n, m))
+    for i in range(n):
+        for j in range(m):
+            s, e = two_sum(f[i], g[j])
+            R[i, j] = (C[i, j] - s) - e
+    return R

@@ -1,0 +1,75 @@
+"""The points of least cost minus potential, for every point of another cloud, in about log n steps each."""
+
+import numpy as np
+from scipy.spatial.distance import cdist
+
+LEAF = 6  # points
+ENTRIES = 2**22  # of a block of a matrix
+
+
+def depth_of(n, leaf):
+    """How often n points are halved until at most ``leaf`` are left."""
+    return max(int(np.ceil(np.log2(n / leaf))), 0)
+
+
+def kd_order(x):
+    """The order of the points (n, d) in which every part [k n >> L, (k + 1) n >> L) is one side of a median cut."""
+    n, order = len(x), np.arange(len(x))
+    for L in range(depth_of(n, 1)):
+        first = (np.arange(1 << L) * n) >> L
+        part, z = np.repeat(np.arange(1 << L), np.diff(first, append=n)), x[order]
+        widest = (np.maximum.reduceat(z, first) - np.minimum.reduceat(z, first)).argmax(1)
+        order = order[np.lexsort((z[np.arange(n), widest[part]], part))]
+    return order
+
+
+def as_points(high, low):
+    """Rows of ``kernels`` for an image (n, r), r <= 3, in twice the working precision; without potentials."""
+    from .kernels import COLUMNS, HIGH, LOW
+
+    P = np.zeros((len(high), COLUMNS))
+    P[:, HIGH : HIGH + high.shape[1]], P[:, LOW : LOW + low.shape[1]] = high, low
+    return P
+
+
+class Search:
+    """A k-d tree over points Y (m, COLUMNS), which come in k-d order."""
+
+    def __init__(self, Y):
+        from .kernels import CORNER, FIELDS, OPPOSITE
+
+        self.depth = depth_of(len(Y), LEAF)
+        first = (np.arange(1 << self.depth) * len(Y)) >> self.depth
+        self.nodes = np.zeros((2 << self.depth, FIELDS))
+        for corner, extreme in ((CORNER, np.minimum), (OPPOSITE, np.maximum)):
+            box = extreme.reduceat(Y[:, :3], first)
+            for L in range(self.depth, -1, -1):
+                self.nodes[1 << L : 2 << L, corner : corner + 3] = box
+                box = extreme(box[::2], box[1::2])
+
+    def least(self, X, Y, slope, k, cap=np.inf, shrink=1.0):
+        """(columns (n, k), -1 where there are fewer, reduced costs): the k least below ``cap``, for rows X.
+
+        Y: the same points with any potentials; ``slope`` (m, 3): half the gradients of these, or guesses.
+        """
+        from .kernels import least_reduced, raise_planes
+
+        raise_planes(self.nodes, self.depth, Y, slope)
+        return least_reduced(X, Y, self.nodes, self.depth, min(k, len(Y)), cap, shrink)
+
+
+def c_transform(X, Y, g):
+    """min_j |X_i - Y_j|^2 - g_j, (n,), for images X (n, r), Y (m, r), r > 0; no matrix is larger than ENTRIES."""
+    if not len(X):
+        return np.empty(0)
+    if X.shape[1] > 3:
+        rows = max(ENTRIES // len(Y), 1)
+        parts = [(cdist(X[k : k + rows], Y, "sqeuclidean") - g).min(1) for k in range(0, len(X), rows)]
+        return np.concatenate(parts)
+    from .kernels import BASE
+
+    s, t = kd_order(X), kd_order(Y)
+    P, Q, f = as_points(X[s], 0 * X[s]), as_points(Y[t], 0 * Y[t]), np.empty(len(X))
+    Q[:, BASE] = g[t]
+    f[s] = Search(Q).least(P, Q, np.zeros((len(Q), 3)), 1)[1][:, 0]
+    return f
