@@ -197,7 +197,8 @@ def plot_unit_ball(
 
 
 def plot_exponents(ax: Axes, exponents: ArrayLike, values: ArrayLike, label: str, **line: Any) -> Axes:
-    """values (k,) against Schatten ``exponents`` p (k,), spaced by 1/p, one dot in each gauge's colour, on ``ax``.
+    """values (k,) against Schatten ``exponents`` p (k,), spaced by 1/p and growing to the right, on ``ax``, one dot
+    in each gauge's colour.
 
     ``label``: of the line through them; all else in ``line`` goes to ``ax.plot``.
     """
@@ -207,4 +208,5 @@ def plot_exponents(ax: Axes, exponents: ArrayLike, values: ArrayLike, label: str
     ax.scatter(1 / exponents, values, c=[gauge_color(p) for p in exponents], zorder=3)
     ax.set_xticks(1 / exponents, ["∞" if np.isinf(p) else f"{p:g}" for p in exponents])
     ax.set_xlabel("exponent p of the Schatten gauge")
+    ax.xaxis.set_inverted(True)
     return ax

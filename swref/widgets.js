@@ -90,7 +90,7 @@ function drawAxes(svg, spec, X, Y) {
 export function mount(root, spec, floats, ask = null) {
   root.classList.add("swref-explore");
   add(root, "style", {}, STYLE);
-  const badge = add(root, "span", { class: "swref-badge" }, "precomputed");
+  const badge = add(root, "span", { class: "swref-badge" }, "stored pictures");
   const [width, height] = spec.size, [x0, x1, y0, y1] = spec.limits;
   const left = spec.axes ? 58 : 0, bottom = spec.axes ? 40 : 0, top = spec.axes ? 8 : 0, right = spec.axes ? 12 : 0;
   const X = (x) => left + ((x - x0) / (x1 - x0)) * (width - left - right);
@@ -127,7 +127,7 @@ export function mount(root, spec, floats, ask = null) {
     if (!ask) return;
     if (waiting) { again = true; return; }
     waiting = true;
-    timer = setTimeout(() => { late = true; stored(); say("waiting for the kernel: nearest precomputed", ""); }, 1000);
+    timer = setTimeout(() => { late = true; stored(); say("waiting for the kernel: nearest stored picture", ""); }, 1000);
     ask(inputs.map((input) => Number(input.value)));
   };
   const answer = (message, numbers) => {

@@ -1,4 +1,4 @@
-"""Sliders that live twice: precomputed in the static book, recomputed in a notebook with a kernel.
+"""Sliders that live twice: stored pictures in the static book, recomputed in a notebook with a kernel.
 
 A picture is a list of layers, made by `points`, `segments`, `curve`, `ellipse`, `text` and `note`, all in
 data coordinates; sizes are pixels. A color is "ink" (the page's text color), "muted" (half of it), or any

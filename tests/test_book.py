@@ -83,6 +83,35 @@ def test_notebook_runs_on_any_python_kernel(path):
     assert nbformat.read(path, as_version=4).metadata.kernelspec.name == "python3"
 
 
+def statements():
+    """The pages of each numbered statement of the paper, from the table on the notation page."""
+    table = (ROOT / "book" / "notation.md").read_text(encoding="utf-8").split("## Statements of the paper")[1]
+    rows = [row.split("|") for row in table.splitlines() if "{doc}" in row]
+    numbers = {number: row[3] for row in rows for number in re.findall(PAPER, row[1])}
+    return {number: set(re.findall(r"{doc}`(\w+)`", pages)) for number, pages in numbers.items()}
+
+
+PAPER = r"\b[A-I1-9]\.\d+"  # Def. 3.1 and Prop. A.8, without the kind
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_statements_of_the_paper_are_where_the_notation_page_says(path):
+    cells = nbformat.read(path, as_version=4).cells
+    titles = re.findall(r"{prf:\w+} (.*)", "\n".join(c.source for c in cells if c.cell_type == "markdown"))
+    named = [title for title in titles if "Peyré" in title]
+    for title in named:
+        for number in re.findall(PAPER, title):
+            assert path.stem in statements().get(number, ()), title
+    # One numbering on a page: a number of the paper comes with its author.
+    assert not named or [title for title in titles if re.search(PAPER, title)] == [
+        t for t in named if re.search(PAPER, t)
+    ]
+
+
+def test_the_table_of_statements_names_pages_of_the_book():
+    assert {f"book/{page}" for found in statements().values() for page in found} <= set(pages())
+
+
 def test_every_public_name_is_on_the_api_page():
     listed = set(re.findall(r"\w+", (ROOT / "book" / "api.md").read_text(encoding="utf-8")))
     assert set(swref.__all__) <= listed

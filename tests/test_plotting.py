@@ -147,6 +147,7 @@ def test_exponents_are_spaced_by_their_inverse_and_coloured(ax):
     plotting.plot_exponents(ax, [1, 4, np.inf], [3.0, 2, 1], "values")
     np.testing.assert_allclose(ax.lines[0].get_xydata(), [[1, 3], [0.25, 2], [0, 1]])
     assert [tick.get_text() for tick in ax.get_xticklabels()] == ["1", "4", "∞"]
+    assert ax.xaxis.get_inverted()  # p grows to the right
     colors = [matplotlib.colors.to_hex(color) for color in ax.collections[0].get_facecolors()]
     assert colors == [plotting.gauge_color(p) for p in (1, 4, np.inf)]
 
