@@ -1,6 +1,4 @@
-import { conjugate, displacements, eigenvalues, pNorm } from "./plane.js";
-
-const EPS = 2 ** -52;
+import { conjugate, displacements, EPS, eigenvalues, pNorm } from "./plane.js";
 
 /** Weights divided by their sum. */
 export function shares(weights) {

@@ -5,6 +5,9 @@
  * <Q, S> = q . s and its own t, u, v are q / 2. Clouds are flat arrays x0, y0, x1, y1, ...
  */
 
+/** The distance from 1 to the next number. */
+export const EPS = 2 ** -52;
+
 /** The eigenvalues t + |(u, v)| and t - |(u, v)| of [t, u, v]. */
 export const eigenvalues = ([t, u, v]) => [t + Math.hypot(u, v), t - Math.hypot(u, v)];
 

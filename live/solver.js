@@ -1,6 +1,6 @@
 import { certify, shares } from "./certificate.js";
 import { admit, centralMixture, smoothGauge } from "./master.js";
-import { displacements, gauge, mixture, pair } from "./plane.js";
+import { displacements, gauge, mixture } from "./plane.js";
 import { Transport } from "./transport.js";
 
 const KEPT = 8; // plans that the next call starts from
@@ -56,7 +56,7 @@ class Run {
     const count = this.plans.length;
     const round = smoothGauge([1, 0, 0], this.p, 1).q;
     if (count === 0 || this.p === 1) return round;
-    this.plans.forEach((_, k) => this.record(this.plans.map((_, l) => +(k === l))));
+    for (const plan of this.plans) this.record(this.plans.map((other) => +(plan === other)));
     this.weights = this.plans.map(() => 1 / count);
     return this.upper > this.slack ? this.propose(1e-3 * this.upper) : round;
   }

@@ -1,6 +1,4 @@
-import { pair } from "./plane.js";
-
-const EPS = 2 ** -52;
+import { EPS, pair } from "./plane.js";
 
 /** Masses as whole numbers of equal sum, about 2^50: sums of them are exact, and empty cells are seen. */
 function wholeUnits(a, b) {
