@@ -33,7 +33,7 @@ export function shades(parent, count, attributes) {
     const top = Math.max(...weights);
     const parts = paths.map(() => []);
     weights.forEach((w, k) => {
-      if (w > 2e-3 * top) parts[Math.ceil((count * w) / top) - 1].push(data(k));
+      if (w > 2e-3 * top) parts[Math.ceil(count * (w / top)) - 1].push(data(k));
     });
     for (const [k, path] of paths.entries()) set(path, { d: parts[k].join("") });
   };
