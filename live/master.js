@@ -3,7 +3,7 @@ import { mixture, pair, pNorm } from "./plane.js";
 /**
  * gamma_p made smooth: that of the Hermitian matrix S + e (I + sigma_y), between gamma_p(S) and gamma_p(S) + 2 e.
  *
- * @returns value, gradient q (a metric in K) and four directions whose squares sum to the Hessian.
+ * @returns value, gradient q (a metric in K) and the rows of a matrix R with Hessian R^T R.
  */
 export function smoothGauge([t, u, v], p, e) {
   const rho = Math.hypot(u, v, e);
@@ -13,44 +13,26 @@ export function smoothGauge([t, u, v], p, e) {
   const [a, b] = [x / value, y / value];
   const [qx, qy] = p === Infinity ? [1, 0] : [a ** (p - 1), b ** (p - 1)];
   const lean = Math.max(qx - qy, 0) / rho;
-  const along = p > 1 && p < Infinity ? Math.sqrt(((p - 1) / value) * (a * b) ** (p - 2)) : 0;
-  const turn = ((a + b) * along) / rho;
-  const round = Math.sqrt(lean) / rho;
-  const squares = [
-    [(b - a) * along, turn * u, turn * v],
-    [0, round * e, 0],
-    [0, 0, round * e],
-    [0, -round * v, round * u],
-  ];
-  return { value, q: [qx + qy, lean * u, lean * v], squares };
+  const bend = p > 1 && p < Infinity ? Math.sqrt(((p - 1) / value) * (a * b) ** (p - 2)) : 0;
+  const [turn, round, row] = [((a + b) * bend) / rho, Math.sqrt(lean) / rho, (...z) => z];
+  const radial = row((b - a) * bend, turn * u, turn * v);
+  const rows = row(radial, row(0, round * e, 0), row(0, 0, round * e), row(0, -round * v, round * u));
+  return { value, q: [qx + qy, lean * u, lean * v], rows };
 }
 
-/** The Cholesky factor, row by row, of diag(diagonal) + sum_r row_r row_r^T. */
-function cholesky(diagonal, rows) {
-  const L = [];
-  for (let i = 0; i < diagonal.length; i++) {
-    const line = new Array(i + 1);
-    L.push(line);
-    for (let j = 0; j <= i; j++) {
-      let s = i === j ? diagonal[i] : 0;
-      for (const row of rows) s += row[i] * row[j];
-      for (let k = 0; k < j; k++) s -= line[k] * L[j][k];
-      line[j] = i === j ? Math.sqrt(Math.max(s, 1e-300)) : s / L[j][j];
+/** z with A z = b, without pivoting: A, which is overwritten, is positive definite but for a last row and column. */
+function eliminate(A, b) {
+  const [n, z] = [b.length, b.slice()];
+  for (let k = 0; k < n; k++) {
+    for (let i = k + 1; i < n; i++) {
+      const factor = A[i][k] / A[k][k];
+      for (let j = k; j < n; j++) A[i][j] -= factor * A[k][j];
+      z[i] -= factor * z[k];
     }
   }
-  return L;
-}
-
-/** Solve L L^T z = b. */
-function backSolve(L, b) {
-  const z = b.slice();
-  for (let i = 0; i < z.length; i++) {
-    for (let j = 0; j < i; j++) z[i] -= L[i][j] * z[j];
-    z[i] /= L[i][i];
-  }
-  for (let i = z.length - 1; i >= 0; i--) {
-    for (let j = i + 1; j < z.length; j++) z[i] -= L[j][i] * z[j];
-    z[i] /= L[i][i];
+  for (let i = n - 1; i >= 0; i--) {
+    for (let j = i + 1; j < n; j++) z[i] -= A[i][j] * z[j];
+    z[i] /= A[i][i];
   }
   return z;
 }
@@ -58,7 +40,8 @@ function backSolve(L, b) {
 const inner = (a, b) => a.reduce((sum, z, k) => sum + z * b[k], 0);
 
 /**
- * The weights w of the simplex that minimise gamma_e(sum w_k s_k) - mu sum log w_k, and the metric there.
+ * The weights w of the simplex that minimise gamma_e(sum w_k s_k) - mu sum log w_k, and the metric q there; `start`
+ * may lack the last weight.
  *
  * Primal-dual Newton steps in units of w, as in swref.gauges; `products` are w times the multipliers of w >= 0.
  */
@@ -67,17 +50,16 @@ export function centralMixture(moments, start, p, mu, e) {
     const smooth = smoothGauge(mixture(moments, w), p, e);
     return { ...smooth, merit: smooth.value - mu * w.reduce((sum, z) => sum + Math.log(z), 0) };
   };
-  let [w, now, products] = [start, at(start), start.map(() => mu)];
+  let w = start.length < moments.length ? admit(start, (trial) => at(trial).merit) : start;
+  let [now, products] = [at(w), w.map(() => mu)];
   for (let iteration = 0; iteration < 50; iteration++) {
     const gradient = moments.map((s) => pair(now.q, s));
     const level = inner(w, gradient) - mu * w.length;
-    const slope = w.map((z, k) => z * (gradient[k] - level) - mu);
-    const rows = now.squares.map((axis) => w.map((z, k) => z * pair(axis, moments[k])));
-    const L = cholesky(products, rows);
-    const [down, normal] = [backSolve(L, slope), backSolve(L, w)];
-    const shift = inner(w, down) / inner(w, normal);
-    const step = down.map((z, k) => shift * normal[k] - z);
-    const decrease = -inner(step, slope);
+    const slope = w.map((z, k) => mu - z * (gradient[k] - level));
+    const R = moments.map((s, k) => now.rows.map((row) => w[k] * pair(row, s)));
+    const A = R.map((r, i) => [...R.map((s, j) => inner(r, s) + (i === j ? products[i] : 0)), w[i]]);
+    const step = eliminate([...A, [...w, 0]], [...slope, 0]).slice(0, -1);
+    const decrease = inner(step, slope);
     if (!(decrease > 1e-2 * mu)) break;
     let length = Math.min(1, 0.95 / Math.max(-Math.min(...step), 1e-300));
     const shortest = 1e-8 * length;
@@ -97,14 +79,10 @@ export function centralMixture(moments, start, p, mu, e) {
   return { w, q: now.q };
 }
 
-/** Weights with one more of the share, among a few, that `merit` likes best. */
-export function admit(w, merit) {
-  let [least, chosen] = [Infinity, w];
-  for (let share = 0.3; share > 1e-9; share /= 10) {
-    const trial = [...w.map((z) => z * (1 - share)), share];
-    const value = merit(trial);
-    if (value >= least) break;
-    [least, chosen] = [value, trial];
-  }
-  return chosen;
+/** The weights with one more: of a few shares the one that `merit` likes best. */
+function admit(w, merit) {
+  const shares = [0.3, 0.03, 3e-3, 3e-4, 3e-5, 3e-6, 3e-7, 3e-8, 3e-9];
+  const trials = shares.map((share) => [...w.map((z) => z * (1 - share)), share]);
+  const merits = trials.map(merit);
+  return trials[merits.indexOf(Math.min(...merits))];
 }

@@ -2,6 +2,11 @@ import { eigenvalues } from "./plane.js";
 
 const NS = "http://www.w3.org/2000/svg";
 
+/** Set attributes; numbers to a hundredth of a pixel. */
+export function set(node, attributes) {
+  for (const [key, z] of Object.entries(attributes)) node.setAttribute(key, typeof z === "number" ? +z.toFixed(2) : z);
+}
+
 /** A new element under `parent`, of SVG below an svg; returns it. */
 export function add(parent, tag, attributes = {}, text = "") {
   const svg = tag === "svg" || parent.namespaceURI === NS;
@@ -11,31 +16,24 @@ export function add(parent, tag, attributes = {}, text = "") {
   return parent.appendChild(node);
 }
 
-/** Set attributes; numbers to a hundredth of a pixel. */
-export function set(node, attributes) {
-  for (const [key, value] of Object.entries(attributes)) {
-    node.setAttribute(key, typeof value === "number" ? +value.toFixed(2) : value);
-  }
-}
-
 /** Path data of a disc, which may be one of many in a path. */
-export function disc(x, y, r) {
-  const [d, left] = [(2 * r).toFixed(2), (x - r).toFixed(2)];
-  return `M${left} ${y.toFixed(2)}a${r.toFixed(2)} ${r.toFixed(2)} 0 1 0 ${d} 0a${r.toFixed(2)} ${r.toFixed(2)} 0 1 0 -${d} 0`;
+export function disc(x, y, radius) {
+  const [r, d] = [radius.toFixed(2), (2 * radius).toFixed(2)];
+  return `M${(x - radius).toFixed(2)} ${y.toFixed(2)}a${r} ${r} 0 1 0 ${d} 0a${r} ${r} 0 1 0 -${d} 0`;
 }
 
-/** Paths of rising opacity under `parent`; `draw(weights, data)` puts item k, with path data(k), where its weight says. */
+/** Paths of rising opacity under `parent`; the function returned puts data(edge) of each edge where its mass says. */
 export function shades(parent, count, attributes) {
   const paths = Array.from({ length: count }, (_, k) =>
     add(parent, "path", { ...attributes, opacity: (k + 1) / count }),
   );
-  return (weights, data) => {
-    const top = Math.max(...weights);
-    const parts = paths.map(() => []);
-    weights.forEach((w, k) => {
-      if (w > 2e-3 * top) parts[Math.ceil(count * (w / top)) - 1].push(data(k));
-    });
-    for (const [k, path] of paths.entries()) set(path, { d: parts[k].join("") });
+  return (edges, data) => {
+    const top = Math.max(...edges.map((edge) => edge.mass));
+    const level = (edge) => (edge.mass > 2e-3 * top ? Math.ceil(count * (edge.mass / top)) - 1 : -1);
+    for (const [k, path] of paths.entries()) {
+      const members = edges.filter((edge) => level(edge) === k);
+      set(path, { d: members.map(data).join("") });
+    }
   };
 }
 
@@ -47,8 +45,7 @@ export function ellipse(node, s, scale) {
 
 /** A row with label, native range input and output; `show(text, spoken)` writes what it says. */
 export function slider(root, label, attributes, onInput) {
-  const row = add(root, "label", { class: "swl-row" });
-  add(row, "span", {}, label);
+  const row = add(root, "label", { class: "swl-row" }, label);
   const input = add(row, "input", { type: "range", ...attributes });
   const output = add(row, "output");
   input.addEventListener("input", () => onInput(Number(input.value)));
@@ -56,5 +53,13 @@ export function slider(root, label, attributes, onInput) {
     output.textContent = text;
     input.setAttribute("aria-valuetext", spoken);
   };
-  return { row, input, show };
+  return { input, show };
+}
+
+/** A native drop-down of {value: text} with a label. */
+export function choice(parent, label, options, onChange) {
+  const select = add(add(parent, "label", {}, label), "select");
+  for (const [value, text] of Object.entries(options)) add(select, "option", { value }, text);
+  select.addEventListener("change", () => onChange(select.value));
+  return select;
 }

@@ -1,23 +1,30 @@
-import { REACH, Scene, sidePictures } from "./pictures.js";
+import { Scene, sidePictures } from "./pictures.js";
 import { eigenvalues } from "./plane.js";
 import { PRESETS } from "./presets.js";
 import { Solver } from "./solver.js";
-import { add, slider } from "./svg.js";
+import { add, choice, slider } from "./svg.js";
 
 const [MOST, HEAVIEST, LAP] = [40, 8, 3000]; // points of a kind, weight, milliseconds of one way
-const MODES = { source: "adds ●", target: "adds ○", weight: "makes heavier", remove: "removes" };
-const COLORS = [[217, 84, 30], [23, 143, 107], [43, 123, 186]]; // biome-ignore format: at 1/p = 0, 1/2, 1
+const REACH = [1.36, 1.06]; // how far points go from the middle
+const CLICKS = { source: "adds ●", target: "adds ○", weight: "makes heavier", remove: "removes" };
+const RED = [217, 23, 43]; // of the book's colours at 1/p = 0, 1/2, 1
+const GREEN = [84, 143, 123];
+const BLUE = [30, 107, 186];
+const ARROWS = { ArrowLeft: "-1 0", ArrowRight: "1 0", ArrowUp: "0 1", ArrowDown: "0 -1" };
+const KEYS = `Keyboard: Page Up and Page Down choose a point, arrows move it (Shift: farther), + and − change its weight,
+  S and T add a source or a target, Delete removes.`;
 
 /** The book's colour of the exponent p: linear in 1/p between orange, green and blue. */
 export function hue(p) {
   const k = p > 2 ? 0 : 1;
-  return `rgb(${COLORS[k].map((z, c) => Math.round(z + (2 / p - k) * (COLORS[k + 1][c] - z)))})`;
+  return `rgb(${[RED, GREEN, BLUE].map((c) => Math.round(c[k] + (2 / p - k) * (c[k + 1] - c[k])))})`;
 }
 
 const nameOf = (p) => (p === Infinity ? "∞" : p.toFixed(p < 9.95 ? 2 : 0));
-const clip = (z, reach) => Math.min(Math.max(z, -reach), reach);
+const clip = (z, low, high) => Math.min(Math.max(z, low), high);
 /** Eight decimals, rounded outward: what is shown is proved. */
-const decimals = (z, round) => (round(z * 1e8 * (round === Math.ceil ? 1 + 2e-16 : 1 - 2e-16)) / 1e8).toFixed(8);
+const decimals = (z, up) =>
+  ((up ? Math.ceil(z * 1e8 * (1 + 2e-16)) : Math.floor(z * 1e8 * (1 - 2e-16))) / 1e8).toFixed(8);
 
 /** A plan that is solved and proved anew while its points are dragged. */
 export class LivePlan {
@@ -32,39 +39,28 @@ export class LivePlan {
     this.bounds = add(root, "div", { class: "swl-result" });
     this.account = add(root, "p", { class: "swl-soft" });
     this.spoken = add(root, "div", { class: "swl-hidden", "aria-live": "polite" });
-    this.addSliders();
-    this.addTools(preset);
+    this.addControls(preset);
     this.listen();
     this.load(preset);
   }
 
-  addSliders() {
+  addControls(preset) {
     const exponent = { min: 0, max: 100, value: Math.round(100 - 100 / this.p) };
     this.exponent = slider(this.root, "exponent p", exponent, (s) => {
-      this.p = s === 100 ? Infinity : 100 / (100 - s);
-      this.change(`p is ${this.p === Infinity ? "infinity" : nameOf(this.p)}`);
+      this.p = 100 / (100 - s);
+      this.change(`p is ${s === 100 ? "infinity" : nameOf(this.p)}`);
     });
     this.time = slider(this.root, "geodesic t", { min: 0, max: 1, step: 0.005, value: this.t }, (t) => {
-      this.play(false);
       this.t = t;
+      this.play(false);
     });
-  }
-
-  addTools(preset) {
     const tools = add(this.root, "div", { class: "swl-tools" });
     this.button = add(tools, "button", { type: "button", class: "swl-play" });
     this.button.addEventListener("click", () => this.play(!this.playing));
     this.play(false);
-    this.select = add(tools, "select", { "aria-label": "example" });
-    for (const [value, [text]] of Object.entries(PRESETS)) add(this.select, "option", { value }, text);
-    this.select.value = preset;
-    this.select.addEventListener("change", () => this.load(this.select.value));
-    const label = add(tools, "label", {}, "a click ");
-    const modes = add(label, "select");
-    for (const [value, text] of Object.entries(MODES)) add(modes, "option", { value }, text);
-    modes.addEventListener("change", () => {
-      this.mode = modes.value;
-    });
+    const names = Object.entries(PRESETS).map(([key, [name]]) => [key, name]);
+    choice(tools, "start with ", Object.fromEntries(names), (key) => this.load(key)).value = preset;
+    choice(tools, "a click ", CLICKS, (mode) => Object.assign(this, { mode }));
     const axes = add(tools, "label", { title: "the gauge of the diagonal of S; at p = ∞ block-max of the two axes" });
     const box = add(axes, "input", { type: "checkbox" });
     axes.append("pay per axis");
@@ -72,20 +68,16 @@ export class LivePlan {
       this.axes = box.checked;
       this.change(this.axes ? "axes only" : "all directions");
     });
-    const text = `Keyboard: Page Up and Page Down choose a point, arrows move it (Shift: farther), + and − change its weight,
-      S and T add a source or a target, Delete removes.`;
-    const help = add(this.root, "p", { class: "swl-soft", id: `swl-${Math.random().toString(36).slice(2)}` }, text);
-    this.scene.svg.setAttribute("aria-describedby", help.id);
+    const id = `swl-${Math.random().toString(36).slice(2)}`;
+    add(this.root, "p", { class: "swl-soft swl-help", id }, KEYS);
+    this.scene.svg.setAttribute("aria-describedby", id);
   }
 
   // ---- edits --------------------------------------------------------------------------------------------------------
 
   load(preset) {
-    const [name, sources, targets] = PRESETS[preset];
-    const make =
-      (target) =>
-      ([x, y]) => ({ x, y, weight: 1, target });
-    this.points = [...sources.map(make(false)), ...targets.map(make(true))];
+    const [name, ...clouds] = PRESETS[preset];
+    this.points = clouds.flatMap((cloud, k) => cloud.map(([x, y]) => ({ x, y, weight: 1, target: k === 1 })));
     this.chosen = 0;
     this.change(name);
   }
@@ -99,35 +91,31 @@ export class LivePlan {
   }
 
   move(x, y) {
-    Object.assign(this.point, { x: clip(x, REACH[0]), y: clip(y, REACH[1]) });
+    Object.assign(this.point, { x: clip(x, -REACH[0], REACH[0]), y: clip(y, -REACH[1], REACH[1]) });
     this.change();
   }
 
   insert(target, x, y) {
     if (this.alike(target).length === MOST) return this.tell(`no more than ${MOST} of a kind`);
-    this.points.push({ x: 0, y: 0, weight: 1, target });
-    this.chosen = this.points.length - 1;
+    this.chosen = this.points.push({ weight: 1, target }) - 1;
     return this.move(x, y);
   }
 
   remove() {
     if (this.alike(this.point.target).length === 1) return this.tell("the last of its kind stays");
-    const removed = this.describe();
+    const said = `removed ${this.describe()}`;
     this.points.splice(this.chosen, 1);
     this.chosen = Math.min(this.chosen, this.points.length - 1);
-    return this.change(`removed ${removed}`);
+    return this.change(said);
   }
 
-  /** Heavier by `by`; past the heaviest, `wrap` starts again at one. */
-  reweigh(by, wrap = false) {
-    const weight = this.point.weight + by;
-    this.point.weight = weight > HEAVIEST && wrap ? 1 : Math.min(Math.max(weight, 1), HEAVIEST);
+  reweigh(weight) {
+    this.point.weight = clip(weight, 1, HEAVIEST);
     this.change();
   }
 
-  choose(by) {
-    const count = this.points.length;
-    this.chosen = (this.chosen + by + count) % count;
+  choose(index) {
+    this.chosen = (index + this.points.length) % this.points.length;
     this.request();
     this.tell(this.describe());
   }
@@ -136,63 +124,49 @@ export class LivePlan {
 
   listen() {
     const { svg } = this.scene;
-    let [held, moved] = [false, false];
     const at = (event) => this.scene.locate(event, this.points);
+    let [held, moved] = [false, false];
     svg.addEventListener("pointerdown", (event) => {
       const { index } = at(event);
-      held = index >= 0;
-      moved = false;
+      [held, moved] = [index >= 0, false];
       if (!held) return;
-      this.chosen = index;
       svg.setPointerCapture(event.pointerId);
-      this.request();
+      this.choose(index);
     });
     svg.addEventListener("pointermove", (event) => {
-      if (!held) return;
       const { x, y } = at(event);
-      moved ||= Math.hypot(this.point.x - x, this.point.y - y) > 0.02;
-      if (moved) this.move(x, y);
+      moved ||= held && Math.hypot(this.point.x - x, this.point.y - y) > 0.02;
+      if (held && moved) this.move(x, y);
     });
-    for (const end of ["pointerup", "pointercancel"]) {
-      svg.addEventListener(end, () => {
-        held = false;
-      });
-    }
-    svg.addEventListener("click", (event) => {
-      const { x, y, index } = at(event);
-      const adds = this.mode === "source" || this.mode === "target";
-      if (moved || adds === index >= 0) return;
-      if (adds) this.insert(this.mode === "target", x, y);
-      else if (this.mode === "weight") this.reweigh(1, true);
-      else this.remove();
-    });
+    const release = () => {
+      held = false;
+    };
+    for (const end of ["pointerup", "pointercancel"]) svg.addEventListener(end, release);
+    svg.addEventListener("click", (event) => moved || this.click(at(event)));
     svg.addEventListener("keydown", (event) => this.press(event));
     new ResizeObserver(() => this.request()).observe(svg);
   }
 
+  click({ x, y, index }) {
+    const adds = this.mode === "source" || this.mode === "target";
+    if (adds && index < 0) this.insert(this.mode === "target", x, y);
+    else if (this.mode === "weight" && index >= 0) this.reweigh((this.point.weight % HEAVIEST) + 1);
+    else if (this.mode === "remove" && index >= 0) this.remove();
+  }
+
   press(event) {
+    const { key, shiftKey } = event;
+    const { x, y, weight } = this.point;
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const { x, y } = this.point;
-    const step = event.shiftKey ? 0.1 : 0.02;
-    const keys = {
-      ArrowLeft: () => this.move(x - step, y),
-      ArrowRight: () => this.move(x + step, y),
-      ArrowUp: () => this.move(x, y + step),
-      ArrowDown: () => this.move(x, y - step),
-      PageDown: () => this.choose(1),
-      PageUp: () => this.choose(-1),
-      "+": () => this.reweigh(1),
-      "=": () => this.reweigh(1),
-      "-": () => this.reweigh(-1),
-      s: () => this.insert(false, x + 0.1, y + 0.1),
-      t: () => this.insert(true, x + 0.1, y + 0.1),
-      Delete: () => this.remove(),
-      Backspace: () => this.remove(),
-    };
-    const act = keys[event.key.length === 1 ? event.key.toLowerCase() : event.key];
-    if (!act) return;
+    if (key in ARROWS) {
+      const [dx, dy] = ARROWS[key].split(" ").map((z) => z * (shiftKey ? 0.1 : 0.02));
+      this.move(x + dx, y + dy);
+    } else if (/^Page(Up|Down)$/.test(key)) this.choose(this.chosen + (key === "PageDown" ? 1 : -1));
+    else if (/^[-+=]$/.test(key)) this.reweigh(weight + (key === "-" ? -1 : 1));
+    else if (/^[st]$/i.test(key)) this.insert(key.toLowerCase() === "t", x + 0.1, y + 0.1);
+    else if (key === "Delete" || key === "Backspace") this.remove();
+    else return;
     event.preventDefault();
-    act();
   }
 
   // ---- from state to picture ----------------------------------------------------------------------------------------
@@ -217,8 +191,8 @@ export class LivePlan {
   frame(now) {
     this.waiting = null;
     if (this.playing) {
-      const lap = (Math.max(now - this.playing, 0) / LAP) % 2; // there and back
-      this.t = lap < 1 ? lap : 2 - lap;
+      const lap = Math.max(now - this.playing, 0) / LAP;
+      this.t = 1 - Math.abs(1 - (lap % 2)); // there and back
       this.time.input.value = this.t;
       this.request();
     }
@@ -229,55 +203,52 @@ export class LivePlan {
   }
 
   solve() {
-    const [sources, targets] = [this.alike(false), this.alike(true)];
-    const flat = (points) => Float64Array.from(points.flatMap(({ x, y }) => [x, y]));
-    const weights = (points) => Float64Array.from(points, (point) => point.weight);
-    const clouds = { x: flat(sources), y: flat(targets), a: weights(sources), b: weights(targets) };
+    const sides = [this.alike(false), this.alike(true)];
+    const [x, y] = sides.map((points) => Float64Array.from(points.flatMap((point) => [point.x, point.y])));
+    const [a, b] = sides.map((points) => Float64Array.from(points, (point) => point.weight));
     const begin = performance.now();
-    this.result = this.solver.solve({ ...clouds, p: this.p, axes: this.axes });
-    this.milliseconds = performance.now() - begin;
-    this.edges = [];
-    this.result.plan.forEach((mass, k) => {
-      const [from, to] = [sources[Math.floor(k / targets.length)], targets[k % targets.length]];
-      if (mass > 0) this.edges.push({ from, to, mass });
+    this.result = this.solver.solve({ x, y, a, b, p: this.p, axes: this.axes });
+    const milliseconds = performance.now() - begin;
+    const edges = Array.from(this.result.plan, (mass, k) => {
+      return { from: sides[0][Math.floor(k / b.length)], to: sides[1][k % b.length], mass };
     });
+    this.edges = edges.filter((edge) => edge.mass > 0);
     this.stale = false;
     this.root.style.setProperty("--hue", this.axes ? "#b06d00" : hue(this.p));
     this.exponent.show(`p = ${nameOf(this.p)}`, this.p === Infinity ? "infinity" : nameOf(this.p));
     this.scene.drawPlan(this.edges);
     this.drawSide(this.result, this.edges);
-    this.writeResult();
+    this.writeResult(milliseconds);
   }
 
   /** The bounds, with the digits in which they differ marked, and what was done for them. */
-  writeResult() {
+  writeResult(milliseconds) {
     const { lower, upper, moment, history } = this.result;
-    const [low, high] = [decimals(lower, Math.floor), decimals(upper, Math.ceil)];
-    let same = 0;
-    while (same < low.length && low[same] === high[same]) same++;
+    const [low, high] = [decimals(lower, false), decimals(upper, true)];
+    const differ = [...low].findIndex((digit, k) => digit !== high[k]);
+    const same = differ < 0 ? low.length : differ;
     this.bounds.replaceChildren(low.slice(0, same));
     add(this.bounds, "i", {}, low.slice(same));
     this.bounds.append(` ≤ W² ≤ ${high.slice(0, same)}`);
     add(this.bounds, "i", {}, high.slice(same));
-    const gap = (upper - lower) / Math.max(upper, 1e-300);
-    const closed = gap <= 1e-6 || upper < 1e-9;
+    const closed = upper - lower <= Math.max(1e-6 * upper, 1e-9) ? "proved to a millionth" : "GAP STILL OPEN";
     const [big, small] = eigenvalues(moment);
     const costs = `total ${(big + small).toFixed(3)} · worst direction ${big.toFixed(3)}`;
-    const work = `${history.length} transport problem${history.length > 1 ? "s" : ""} in ${this.milliseconds.toFixed(1)} ms`;
-    this.account.textContent = `${costs} · ${closed ? "proved to a millionth" : "GAP STILL OPEN"} · ${work}`;
-    const count = `${this.alike(false).length} sources and ${this.alike(true).length} targets`;
-    const label = `Best plan from ${count} at p = ${nameOf(this.p)}: W squared lies between ${low} and ${high}.`;
-    this.scene.svg.setAttribute("aria-label", label);
+    const steps = `${history.length} transport problem${history.length > 1 ? "s" : ""}`;
+    this.account.textContent = `${costs} · ${closed} · ${steps} in ${milliseconds.toFixed(1)} ms`;
+    const plan = `Best plan of ${this.points.length} points at p = ${nameOf(this.p)}`;
+    this.scene.svg.setAttribute("aria-label", `${plan}: W squared lies between ${low} and ${high}.`);
+    this.told ??= upper.toPrecision(4);
   }
 
   /** For screen readers: what changed, and from what to what W^2 went, once changes pause. */
   tell(what) {
     clearTimeout(this.timer);
+    if (!this.result) return; // nothing has changed yet
     this.timer = setTimeout(() => {
-      const [before, now] = [this.told, this.result?.upper.toPrecision(4)];
+      const [before, now] = [this.told, this.result.upper.toPrecision(4)];
       this.told = now;
-      const change = before === undefined || before === now ? `is ${now}` : `went from ${before} to ${now}`;
-      this.spoken.textContent = `${what}. W squared ${change}.`;
+      this.spoken.textContent = `${what}. W squared ${before === now ? "is" : `went from ${before} to`} ${now}.`;
     }, 400);
   }
 

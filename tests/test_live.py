@@ -356,7 +356,7 @@ def test_two_heaps_by_mouse(open_page):
 
 def test_weights_removal_and_axes(open_page):
     page = open_page("ring", 1)
-    mode = page.locator(".swl-tools select").nth(1)
+    mode = page.get_by_label("a click")
     mode.select_option("weight")
     after(page, lambda: page.mouse.click(*on_scene(page, 0.95, 0)))
     mode.select_option("remove")
