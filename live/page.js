@@ -3,20 +3,8 @@ import { PRESETS } from "./presets.js";
 import { Solver } from "./solver.js";
 import { LivePlan } from "./view.js";
 
-/** Rows of points, flat; RangeError names what is wrong. */
-function flat(rows, name) {
-  if (!rows?.length || rows.some((row) => row.length !== 2 || !row.every(Number.isFinite))) {
-    throw new RangeError(`${name} must be rows of two finite numbers, at least one`);
-  }
-  return Float64Array.from(rows.flat());
-}
-
-function weights(w, count, name) {
-  if (w === null || w === undefined) return new Float64Array(count).fill(1);
-  if (w.length !== count || !w.every((z) => z > 0 && z < Infinity)) {
-    throw new RangeError(`${name} must be null or ${count} positive numbers`);
-  }
-  return Float64Array.from(w);
+function need(fact, text) {
+  if (!fact) throw new RangeError(text);
 }
 
 /**
@@ -31,9 +19,17 @@ function weights(w, count, name) {
  * @returns {{lower: number, upper: number, plan: number[][]}} rows [i, j, mass] of the plan
  */
 function solve(x, y, a, b, p, axes = false) {
-  if (!(p >= 1)) throw new RangeError(`p must be a number from 1 to Infinity, got ${p}`);
-  const problem = { x: flat(x, "x"), y: flat(y, "y"), p, axes };
-  Object.assign(problem, { a: weights(a, x.length, "a"), b: weights(b, y.length, "b") });
+  need(p >= 1, `p must be a number from 1 to Infinity, got ${p}`);
+  const sides = { x: ["a", x, a], y: ["b", y, b] };
+  for (const [name, [weight, rows, w]] of Object.entries(sides)) {
+    const finite = rows.length > 0 && rows.every((row) => row.length === 2 && row.every(Number.isFinite));
+    need(finite, `${name} must be rows of two finite numbers, at least one`);
+    const positive = !w || (w.length === rows.length && w.every((z) => z > 0 && z < Infinity));
+    need(positive, `${weight} must be null or ${rows.length} positive numbers`);
+  }
+  const flat = (rows) => Float64Array.from(rows.flat());
+  const weights = (w, rows) => Float64Array.from(w ?? rows.map(() => 1));
+  const problem = { x: flat(x), y: flat(y), a: weights(a, x), b: weights(b, y), p, axes };
   const { lower, upper, plan } = new Solver().solve(problem);
   const rows = Array.from(plan, (mass, k) => [Math.floor(k / y.length), k % y.length, mass]);
   return { lower, upper, plan: rows.filter(([, , mass]) => mass > 0) };

@@ -16,25 +16,10 @@ export function add(parent, tag, attributes = {}, text = "") {
   return parent.appendChild(node);
 }
 
-/** Path data of a disc, which may be one of many in a path. */
-export function disc(x, y, radius) {
-  const [r, d] = [radius.toFixed(2), (2 * radius).toFixed(2)];
-  return `M${(x - radius).toFixed(2)} ${y.toFixed(2)}a${r} ${r} 0 1 0 ${d} 0a${r} ${r} 0 1 0 -${d} 0`;
-}
-
-/** Paths of rising opacity under `parent`; the function returned puts data(edge) of each edge where its mass says. */
-export function shades(parent, count, attributes) {
-  const paths = Array.from({ length: count }, (_, k) =>
-    add(parent, "path", { ...attributes, opacity: (k + 1) / count }),
-  );
-  return (edges, data) => {
-    const top = Math.max(...edges.map((edge) => edge.mass));
-    const level = (edge) => (edge.mass > 2e-3 * top ? Math.ceil(count * (edge.mass / top)) - 1 : -1);
-    for (const [k, path] of paths.entries()) {
-      const members = edges.filter((edge) => level(edge) === k);
-      set(path, { d: members.map(data).join("") });
-    }
-  };
+/** The children of `group` anew: one element per item of attributes. */
+export function redraw(group, tag, items) {
+  group.replaceChildren();
+  for (const attributes of items) add(group, tag, attributes);
 }
 
 /** Make `node` the ellipse of S^(1/2), S = [t, u, v]; in pixels y points down. */

@@ -23,8 +23,8 @@ export class Transport {
   constructor(x, y, a, b) {
     const [n, m] = [a.length, b.length];
     const size = n + m;
-    Object.assign(this, { n, m, stamp: 0, cost: new Float64Array(n * m) });
-    for (const name of ["parent", "depth", "seen"]) this[name] = new Int32Array(size);
+    Object.assign(this, { n, m, cost: new Float64Array(n * m) });
+    for (const name of ["parent", "depth"]) this[name] = new Int32Array(size);
     for (const name of ["flow", "potential"]) this[name] = new Float64Array(size);
     const [A, B] = wholeUnits(a, b);
     const height = (z, i) => z[2 * i] + z[2 * i + 1] / 2;
@@ -55,18 +55,17 @@ export class Transport {
 
   /** Depth and potential of node v, after those of its parent. */
   settle(v) {
-    if (this.seen[v] === this.stamp) return;
-    this.seen[v] = this.stamp;
-    const up = this.parent[v];
-    if (up >= 0) this.settle(up);
-    this.depth[v] = up < 0 ? 0 : this.depth[up] + 1;
-    this.potential[v] = up < 0 ? 0 : this.cost[this.cell(v)] - this.potential[up];
+    const { parent, depth, potential } = this;
+    if (depth[v] >= 0) return;
+    if (parent[v] >= 0) this.settle(parent[v]);
+    depth[v] = parent[v] < 0 ? 0 : depth[parent[v]] + 1;
+    potential[v] = parent[v] < 0 ? 0 : this.cost[this.cell(v)] - potential[parent[v]];
   }
 
   /** Depths and potentials of the whole tree. */
   refresh() {
-    this.stamp++;
-    for (let v = 0; v < this.parent.length; v++) this.settle(v);
+    this.depth.fill(-1);
+    for (let v = 0; v < this.depth.length; v++) this.settle(v);
   }
 
   /** Let the cell of source i and target node j enter the tree. */
@@ -95,7 +94,7 @@ export class Transport {
     this.refresh();
   }
 
-  /** The optimal plan and potentials for the metric q; D are the displacements of the clouds as they are now. */
+  /** The optimal plan (cells, masses), potentials g and value for the metric q; D are the displacements of the clouds as they are now. */
   solve(q, D) {
     const { n, m, cost, potential } = this;
     let top = 0;
@@ -114,20 +113,9 @@ export class Transport {
       this.pivot(i, n + worst);
       quiet = -1;
     }
-    return this.answer();
-  }
-
-  /** {cells, masses, moment's masses, g, value} of the tree as it is. */
-  answer() {
-    const { n, m, cost, potential, flow } = this;
-    const [cells, masses] = [[], []];
-    for (let v = 0; v < n + m; v++) {
-      if (this.parent[v] < 0 || flow[v] === 0) continue;
-      cells.push(this.cell(v));
-      masses.push(flow[v] / this.total);
-    }
-    const g = potential.slice(n);
+    const nodes = [...this.parent.keys()].filter((v) => this.parent[v] >= 0 && this.flow[v] > 0);
+    const [cells, masses] = [nodes.map((v) => this.cell(v)), nodes.map((v) => this.flow[v] / this.total)];
     const value = cells.reduce((sum, cell, k) => sum + masses[k] * cost[cell], 0);
-    return { cells, masses, g, value };
+    return { cells, masses, g: potential.slice(n), value };
   }
 }

@@ -7,18 +7,13 @@ import { add, choice, slider } from "./svg.js";
 const [MOST, HEAVIEST, LAP] = [40, 8, 3000]; // points of a kind, weight, milliseconds of one way
 const REACH = [1.36, 1.06]; // how far points go from the middle
 const CLICKS = { source: "adds ●", target: "adds ○", weight: "makes heavier", remove: "removes" };
-const RED = [217, 23, 43]; // of the book's colours at 1/p = 0, 1/2, 1
-const GREEN = [84, 143, 123];
-const BLUE = [30, 107, 186];
 const ARROWS = { ArrowLeft: "-1 0", ArrowRight: "1 0", ArrowUp: "0 1", ArrowDown: "0 -1" };
 const KEYS = `Keyboard: Page Up and Page Down choose a point, arrows move it (Shift: farther), + and − change its weight,
   S and T add a source or a target, Delete removes.`;
 
 /** The book's colour of the exponent p: linear in 1/p between orange, green and blue. */
-export function hue(p) {
-  const k = p > 2 ? 0 : 1;
-  return `rgb(${[RED, GREEN, BLUE].map((c) => Math.round(c[k] + (2 / p - k) * (c[k + 1] - c[k])))})`;
-}
+export const hue = (p) =>
+  p > 2 ? `color-mix(in srgb, #178f6b ${200 / p}%, #d9541e)` : `color-mix(in srgb, #2b7bba ${200 / p - 100}%, #178f6b)`;
 
 const nameOf = (p) => (p === Infinity ? "∞" : p.toFixed(p < 9.95 ? 2 : 0));
 const clip = (z, low, high) => Math.min(Math.max(z, low), high);
@@ -138,10 +133,9 @@ export class LivePlan {
       moved ||= held && Math.hypot(this.point.x - x, this.point.y - y) > 0.02;
       if (held && moved) this.move(x, y);
     });
-    const release = () => {
+    svg.addEventListener("lostpointercapture", () => {
       held = false;
-    };
-    for (const end of ["pointerup", "pointercancel"]) svg.addEventListener(end, release);
+    });
     svg.addEventListener("click", (event) => moved || this.click(at(event)));
     svg.addEventListener("keydown", (event) => this.press(event));
     new ResizeObserver(() => this.request()).observe(svg);
@@ -226,11 +220,8 @@ export class LivePlan {
     const { lower, upper, moment, history } = this.result;
     const [low, high] = [decimals(lower, false), decimals(upper, true)];
     const differ = [...low].findIndex((digit, k) => digit !== high[k]);
-    const same = differ < 0 ? low.length : differ;
-    this.bounds.replaceChildren(low.slice(0, same));
-    add(this.bounds, "i", {}, low.slice(same));
-    this.bounds.append(` ≤ W² ≤ ${high.slice(0, same)}`);
-    add(this.bounds, "i", {}, high.slice(same));
+    const marked = (text) => (differ < 0 ? text : `${text.slice(0, differ)}<i>${text.slice(differ)}</i>`);
+    this.bounds.innerHTML = `${marked(low)} ≤ W² ≤ ${marked(high)}`;
     const closed = upper - lower <= Math.max(1e-6 * upper, 1e-9) ? "proved to a millionth" : "GAP STILL OPEN";
     const [big, small] = eigenvalues(moment);
     const costs = `total ${(big + small).toFixed(3)} · worst direction ${big.toFixed(3)}`;
