@@ -8,7 +8,7 @@ import { mixture, pair, pNorm } from "./plane.js";
 export function smoothGauge([t, u, v], p, e) {
   const rho = Math.hypot(u, v, e);
   const x = t + e + rho;
-  const y = (Math.max(t * t - u * u - v * v, 0) + 2 * t * e) / x; // the product of the eigenvalues, without cancellation
+  const y = (Math.max(t * t - u * u - v * v, 0) + 2 * t * e) / x; // their product over x: no cancellation
   const value = pNorm(x, y, p);
   const [a, b] = [x / value, y / value];
   const [qx, qy] = p === Infinity ? [1, 0] : [a ** (p - 1), b ** (p - 1)];
