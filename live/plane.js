@@ -31,7 +31,7 @@ export const mixture = (moments, w) => [0, 1, 2].map((c) => moments.reduce((sum,
 
 /**
  * The moments [t, u, v] of the displacements y_j - x_i, as three arrays of n m numbers, cell (i, j) at i m + j.
- * With `axes` the off-diagonal v is left out: the gauge of the diagonal of S, block-max of the two axes at p = Infinity.
+ * With `axes` the off-diagonal v is left out: the gauge of diag S, block-max of the two axes if p = Infinity.
  */
 export function displacements(x, y, axes = false) {
   const [n, m] = [x.length / 2, y.length / 2];

@@ -218,8 +218,8 @@ FAULTS = """(problems) => problems.map(({x, y, a, b, p, axes, seed}) => {
   const problem = { x: u, y: v, ...weights, p: p ?? Infinity, axes };
   const { plan, q, g } = new window.swref.Solver().solve(problem);
   // right marginals, and masses below zero
-  const turn = (plan, m, d) =>
-    plan.length < 2 * m || m < 2 ? plan.map(() => 0) : plan.map((z, k) => z + ({ 0: d, 1: -d, [m]: -d, [m + 1]: d }[k] ?? 0));
+  const cycle = (m, d) => ({ 0: d, 1: -d, [m]: -d, [m + 1]: d });
+  const turn = (plan, m, d) => plan.map((z, k) => z + (plan.length > m && m > 1 ? (cycle(m, d)[k] ?? 0) : 0));
   const faults = {
     "masses halved": { plan: plan.map((z) => z / 2) },
     "masses doubled": { plan: plan.map((z) => 2 * z) },
