@@ -94,7 +94,7 @@ export class Transport {
     this.refresh();
   }
 
-  /** The optimal plan (cells, masses), potentials g and value for the metric q; D are the displacements of the clouds as they are now. */
+  /** Plan (cells, masses), potentials g and value, optimal for the metric q; D: the displacements as they are now. */
   solve(q, D) {
     const { n, m, cost, potential } = this;
     let top = 0;

@@ -8,7 +8,7 @@ const [MOST, HEAVIEST, LAP] = [40, 8, 3000]; // points of a kind, weight, millis
 const REACH = [1.36, 1.06]; // how far points go from the middle
 const CLICKS = { source: "adds ●", target: "adds ○", weight: "makes heavier", remove: "removes" };
 const ARROWS = { ArrowLeft: "-1 0", ArrowRight: "1 0", ArrowUp: "0 1", ArrowDown: "0 -1" };
-const KEYS = `Keyboard: Page Up and Page Down choose a point, arrows move it (Shift: farther), + and − change its weight,
+const KEYS = `Keys: Page Up and Page Down choose a point, arrows move it (Shift: farther), + and − change its weight,
   S and T add a source or a target, Delete removes.`;
 
 /** The book's colour of the exponent p: linear in 1/p between orange, green and blue. */
