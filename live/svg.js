@@ -16,10 +16,10 @@ export function add(parent, tag, attributes = {}, text = "") {
   return parent.appendChild(node);
 }
 
-/** The children of `group` anew: one element per item of attributes. */
+/** Give `group` one child per item of attributes. Elements stay: a finger holds the one that it touched first. */
 export function redraw(group, tag, items) {
-  group.replaceChildren();
-  for (const attributes of items) add(group, tag, attributes);
+  while (group.children.length > items.length) group.lastChild.remove();
+  for (const [k, attributes] of items.entries()) set(group.children[k] ?? add(group, tag), attributes);
 }
 
 /** Make `node` the ellipse of S^(1/2), S = [t, u, v]; in pixels y points down. */

@@ -133,6 +133,8 @@ export class LivePlan {
       moved ||= held && Math.hypot(this.point.x - x, this.point.y - y) > 0.02;
       if (held && moved) this.move(x, y);
     });
+    // a finger that holds a point does not scroll; touch-action on the point alone does not see to that
+    svg.addEventListener("touchmove", (event) => held && event.preventDefault(), { passive: false });
     svg.addEventListener("lostpointercapture", () => {
       held = false;
     });

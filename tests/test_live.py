@@ -23,7 +23,7 @@ import swref
 ROOT = Path(__file__).resolve().parents[1]
 LIVE = ROOT / "live"
 SCRIPTS = sorted(LIVE.glob("*.js"))
-CODE, BODY, WIDTH = 724, 45, 120  # lines of code, as many as there are; of a function; characters of a line
+CODE, BODY, WIDTH = 725, 45, 120  # lines of code, as many as there are; of a function; characters of a line
 EXPONENTS = [1, 1.05, 1.5, 2, 3, 10, 100, np.inf]
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 FILLED = '<div data-swref-live data-preset="{}" data-p="{}"></div>'
@@ -424,6 +424,17 @@ def test_a_phone_with_touch_and_reduced_motion(open_page):
     assert not page.locator(".swl-play").is_visible()
     after(page, lambda: page.touchscreen.tap(*on_scene(page, 0, 0)))
     assert page.locator(".swl-grip").count() == 45
+    finger = page.context.new_cdp_session(page)
+    grip = page.locator(".swl-grip").first.bounding_box()
+    x, y = grip["x"] + grip["width"] / 2, grip["y"] + grip["height"] / 2
+    touch = lambda kind, *at: finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": list(at)})  # noqa: E731
+    touch("touchStart", {"x": x, "y": y})
+    for k in range(1, 5):  # down the page: a finger on a point must not scroll it
+        after(page, lambda k=k: touch("touchMove", {"x": x, "y": y + 20 * k}))
+    touch("touchEnd")
+    moved = page.locator(".swl-grip").first.bounding_box()
+    assert page.evaluate("scrollY") == 0
+    assert abs(moved["y"] - grip["y"] - 80) < 3
 
 
 def test_a_drag_of_thirty_points_costs_less_than_a_frame(open_page):
