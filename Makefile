@@ -2,6 +2,7 @@
 # make check   the quick part for daily work, in two minutes: lint, layers, types, the core of the unit tests
 # make core    its unit tests alone, for another Python: make core PYTHON=python3.13 VENV=.venv-3.13
 # make test    everything that must hold: lint, layers, types, unit tests, every notebook, a strict book build
+# make browser  the live pictures in the system's Chromium, by mouse, touch and keyboard (installs Playwright and Biome)
 # make lab     JupyterLab on the chapters
 # make torch   add PyTorch and scikit-learn to .venv: swref.optim, its tests, and two benchmarks need them
 # make bench   the benchmarks against their peers; flows.py and optim.py are skipped without PyTorch
@@ -15,7 +16,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup torch book check core test lint lab bench figures macros lock clean
+.PHONY: help setup torch book check core test lint browser lab bench figures macros lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -88,6 +89,12 @@ test: lint $(IPYTHON_CONFIG)
 	$(if $(NOTEBOOKS),pytest --nbval-lax -n 2 --dist loadscope book,@echo "no notebooks yet")
 	rm -rf _build/.doctrees
 	$(MAKE) --no-print-directory book
+
+# Neither Playwright nor Biome brings a browser, and no reader needs them: they are not in requirements.txt.
+browser: setup
+	@command -v chromium chromium-browser google-chrome >/dev/null || { echo "make: no Chromium found (Debian and Ubuntu: apt install chromium)" >&2; exit 1; }
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[browser]'
+	pytest -q tests/test_live.py
 
 lab: setup
 	jupyter lab --notebook-dir=book

@@ -3,6 +3,7 @@
 import functools
 import time
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
 
 import numpy as np
 import pytest
@@ -50,7 +51,10 @@ def test_pairs_of_one_list_are_symmetric_and_solved_once(monkeypatch):
     assert pairwise(CLOUDS[:1], "trace").distance.tolist() == [[0.0]]
 
 
-@pytest.mark.parametrize("pool", [ThreadPoolExecutor, ProcessPoolExecutor])
+PROCESSES = functools.partial(ProcessPoolExecutor, mp_context=get_context("spawn"))  # forks warn where threads run
+
+
+@pytest.mark.parametrize("pool", [ThreadPoolExecutor, PROCESSES])
 def test_every_executor_gives_the_same_bits(pool, monkeypatch):
     monkeypatch.setattr(pairs, "CHUNKS", 4)
     gauge = TwoFunctions(get_gauge("schatten", p=2))

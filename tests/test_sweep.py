@@ -1,6 +1,7 @@
 """All combinations of an experiment's settings, wherever they run and whatever stops them."""
 
 from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 
 import numpy as np
 import pytest
@@ -48,7 +49,7 @@ def test_what_is_finished_is_kept_and_the_rest_is_taken_up(tmp_path, monkeypatch
 def test_gauges_and_seeds_of_a_figure_through_a_pool():
     gauges = [swref.get_gauge("trace"), swref.get_gauge("operator")]
     account = sweep(_account, gauge=gauges, seed=[0, 1])
-    with ProcessPoolExecutor(2) as executor:
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as executor:  # forks warn where threads run
         pooled = sweep(_account, gauge=gauges, seed=[0, 1], executor=executor)
     assert list(pooled) == list(account)
     for key, rows in account.items():

@@ -1,0 +1,50 @@
+"""Pictures that compute in the reader's browser: one classic script made of ``live/``, on pages that ask for it.
+
+A page asks with ``<div data-swref-live data-preset="heaps" data-p="Infinity">what is read without JavaScript</div>``.
+The script is classic, since browsers refuse modules on pages opened from disk, and complete: nothing else is loaded.
+``live/`` is outside ``_static``, whose scripts Jupyter Book puts on every page, and outside ``swref``, whose files say
+when notebooks must run again.
+"""
+
+import re
+from pathlib import Path
+
+LIVE = Path(__file__).resolve().parents[2] / "live"
+MARK = "data-swref-live"
+IMPORT = re.compile(r'^import \{[^}]*\} from "\./(\w+\.js)";\n', re.MULTILINE)
+
+
+def modules(name="page.js", done=()):
+    """File names in the order in which they must run: each after what it imports."""
+    for imported in IMPORT.findall((LIVE / name).read_text(encoding="utf-8")):
+        if imported not in done:
+            done = modules(imported, done)
+    return (*done, name)
+
+
+def bundle():
+    """The modules as one script, in a function of its own; names of the top level must differ between modules."""
+    source = "\n".join((LIVE / name).read_text(encoding="utf-8") for name in modules())
+    body = re.sub(r"^export ", "", IMPORT.sub("", source), flags=re.MULTILINE)
+    return f'(() => {{\n"use strict";\n{body}}})();\n'
+
+
+def write(app):
+    """Before pages are written, so that their links carry the files' checksums."""
+    if app.builder.format == "html":
+        static = Path(app.outdir) / "_static"
+        static.mkdir(parents=True, exist_ok=True)
+        (static / "live.js").write_text(bundle(), encoding="utf-8")
+        (static / "live.css").write_text((LIVE / "live.css").read_text(encoding="utf-8"), encoding="utf-8")
+
+
+def add_script(app, pagename, templatename, context, doctree):
+    if MARK in context.get("body", ""):
+        app.add_js_file("live.js", loading_method="defer")
+        app.add_css_file("live.css")
+
+
+def setup(app):
+    app.connect("builder-inited", write)
+    app.connect("html-page-context", add_script)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,253 @@
+import { Scene, sidePictures } from "./pictures.js";
+import { eigenvalues } from "./plane.js";
+import { PRESETS } from "./presets.js";
+import { Solver } from "./solver.js";
+import { add, choice, slider } from "./svg.js";
+
+const [MOST, HEAVIEST, LAP] = [40, 8, 3000]; // points of a kind, weight, milliseconds of one way
+const REACH = [1.36, 1.06]; // how far points go from the middle
+const CLICKS = { source: "adds ●", target: "adds ○", weight: "makes heavier", remove: "removes" };
+const ARROWS = { ArrowLeft: "-1 0", ArrowRight: "1 0", ArrowUp: "0 1", ArrowDown: "0 -1" };
+const KEYS = `Keys: Page Up and Page Down choose a point, arrows move it (Shift: farther), + and − change its weight,
+  S and T add a source or a target, Delete removes.`;
+
+/** The book's colour of the exponent p: linear in 1/p between orange, green and blue. */
+export const hue = (p) =>
+  p > 2 ? `color-mix(in srgb, #178f6b ${200 / p}%, #d9541e)` : `color-mix(in srgb, #2b7bba ${200 / p - 100}%, #178f6b)`;
+
+const nameOf = (p) => (p === Infinity ? "∞" : p.toFixed(p < 9.95 ? 2 : 0));
+const clip = (z, low, high) => Math.min(Math.max(z, low), high);
+/** Eight decimals, rounded outward: what is shown is proved. */
+const decimals = (z, up) =>
+  ((up ? Math.ceil(z * 1e8 * (1 + 2e-16)) : Math.floor(z * 1e8 * (1 - 2e-16))) / 1e8).toFixed(8);
+
+/** A plan that is solved and proved anew while its points are dragged. */
+export class LivePlan {
+  /** `root` is filled; `preset` names an entry of PRESETS, t is the time of the geodesic. */
+  constructor(root, { preset = "heaps", p = Infinity, t = 0.5 } = {}) {
+    Object.assign(this, { root, p, t, axes: false, points: [], chosen: 0, mode: "source", solver: new Solver() });
+    root.replaceChildren();
+    root.classList.add("swl");
+    const grid = add(root, "div", { class: "swl-grid" });
+    this.scene = new Scene(grid);
+    this.drawSide = sidePictures(grid);
+    this.bounds = add(root, "div", { class: "swl-result" });
+    this.account = add(root, "p", { class: "swl-soft" });
+    this.spoken = add(root, "div", { class: "swl-hidden", "aria-live": "polite" });
+    this.addControls(preset);
+    this.listen();
+    this.load(preset);
+  }
+
+  addControls(preset) {
+    const exponent = { min: 0, max: 100, value: Math.round(100 - 100 / this.p) };
+    this.exponent = slider(this.root, "exponent p", exponent, (s) => {
+      this.p = 100 / (100 - s);
+      this.change(`p is ${s === 100 ? "infinity" : nameOf(this.p)}`);
+    });
+    this.time = slider(this.root, "geodesic t", { min: 0, max: 1, step: 0.005, value: this.t }, (t) => {
+      this.t = t;
+      this.play(false);
+    });
+    const tools = add(this.root, "div", { class: "swl-tools" });
+    this.button = add(tools, "button", { type: "button", class: "swl-play" });
+    this.button.addEventListener("click", () => this.play(!this.playing));
+    this.play(false);
+    const names = Object.entries(PRESETS).map(([key, [name]]) => [key, name]);
+    choice(tools, "start with ", Object.fromEntries(names), (key) => this.load(key)).value = preset;
+    choice(tools, "a click ", CLICKS, (mode) => Object.assign(this, { mode }));
+    const axes = add(tools, "label", { title: "the gauge of the diagonal of S; at p = ∞ block-max of the two axes" });
+    const box = add(axes, "input", { type: "checkbox" });
+    axes.append("pay per axis");
+    box.addEventListener("change", () => {
+      this.axes = box.checked;
+      this.change(this.axes ? "axes only" : "all directions");
+    });
+    const id = `swl-${Math.random().toString(36).slice(2)}`;
+    add(this.root, "p", { class: "swl-soft swl-help", id }, KEYS);
+    this.scene.svg.setAttribute("aria-describedby", id);
+  }
+
+  // ---- edits --------------------------------------------------------------------------------------------------------
+
+  load(preset) {
+    const [name, ...clouds] = PRESETS[preset];
+    this.points = clouds.flatMap((cloud, k) => cloud.map(([x, y]) => ({ x, y, weight: 1, target: k === 1 })));
+    this.chosen = 0;
+    this.change(name);
+  }
+
+  get point() {
+    return this.points[this.chosen];
+  }
+
+  alike(target) {
+    return this.points.filter((point) => point.target === target);
+  }
+
+  move(x, y) {
+    Object.assign(this.point, { x: clip(x, -REACH[0], REACH[0]), y: clip(y, -REACH[1], REACH[1]) });
+    this.change();
+  }
+
+  insert(target, x, y) {
+    if (this.alike(target).length === MOST) return this.tell(`no more than ${MOST} of a kind`);
+    this.chosen = this.points.push({ weight: 1, target }) - 1;
+    return this.move(x, y);
+  }
+
+  remove() {
+    if (this.alike(this.point.target).length === 1) return this.tell("the last of its kind stays");
+    const said = `removed ${this.describe()}`;
+    this.points.splice(this.chosen, 1);
+    this.chosen = Math.min(this.chosen, this.points.length - 1);
+    return this.change(said);
+  }
+
+  reweigh(weight) {
+    this.point.weight = clip(weight, 1, HEAVIEST);
+    this.change();
+  }
+
+  choose(index) {
+    this.chosen = (index + this.points.length) % this.points.length;
+    this.request();
+    this.tell(this.describe());
+  }
+
+  // ---- pointer and keyboard -----------------------------------------------------------------------------------------
+
+  listen() {
+    const { svg } = this.scene;
+    const at = (event) => this.scene.locate(event, this.points);
+    let [held, moved] = [false, false];
+    svg.addEventListener("pointerdown", (event) => {
+      const { index } = at(event);
+      [held, moved] = [index >= 0, false];
+      if (!held) return;
+      svg.setPointerCapture(event.pointerId);
+      this.choose(index);
+    });
+    svg.addEventListener("pointermove", (event) => {
+      const { x, y } = at(event);
+      moved ||= held && Math.hypot(this.point.x - x, this.point.y - y) > 0.02;
+      if (held && moved) this.move(x, y);
+    });
+    // a finger that holds a point does not scroll; touch-action on the point alone does not see to that
+    svg.addEventListener("touchmove", (event) => held && event.preventDefault(), { passive: false });
+    svg.addEventListener("lostpointercapture", () => {
+      held = false;
+    });
+    svg.addEventListener("click", (event) => moved || this.click(at(event)));
+    svg.addEventListener("keydown", (event) => this.press(event));
+    new ResizeObserver(() => this.request()).observe(svg);
+  }
+
+  click({ x, y, index }) {
+    const adds = this.mode === "source" || this.mode === "target";
+    if (adds && index < 0) this.insert(this.mode === "target", x, y);
+    else if (this.mode === "weight" && index >= 0) this.reweigh((this.point.weight % HEAVIEST) + 1);
+    else if (this.mode === "remove" && index >= 0) this.remove();
+  }
+
+  press(event) {
+    const { key, shiftKey } = event;
+    const { x, y, weight } = this.point;
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (key in ARROWS) {
+      const [dx, dy] = ARROWS[key].split(" ").map((z) => z * (shiftKey ? 0.1 : 0.02));
+      this.move(x + dx, y + dy);
+    } else if (/^Page(Up|Down)$/.test(key)) this.choose(this.chosen + (key === "PageDown" ? 1 : -1));
+    else if (/^[-+=]$/.test(key)) this.reweigh(weight + (key === "-" ? -1 : 1));
+    else if (/^[st]$/i.test(key)) this.insert(key.toLowerCase() === "t", x + 0.1, y + 0.1);
+    else if (key === "Delete" || key === "Backspace") this.remove();
+    else return;
+    event.preventDefault();
+  }
+
+  // ---- from state to picture ----------------------------------------------------------------------------------------
+
+  /** Solve again at the next frame, and say so when the changes pause. */
+  change(what = this.describe()) {
+    this.stale = true;
+    this.request();
+    this.tell(what);
+  }
+
+  request() {
+    this.waiting ??= requestAnimationFrame((now) => this.frame(now));
+  }
+
+  play(yes) {
+    this.playing = yes ? performance.now() - LAP * this.t : 0;
+    this.button.textContent = yes ? "❚❚ pause" : "▶ play";
+    this.request();
+  }
+
+  frame(now) {
+    this.waiting = null;
+    if (this.playing) {
+      const lap = Math.max(now - this.playing, 0) / LAP;
+      this.t = 1 - Math.abs(1 - (lap % 2)); // there and back
+      this.time.input.value = this.t;
+      this.request();
+    }
+    this.time.show(`t = ${this.t.toFixed(2)}`);
+    if (this.stale) this.solve();
+    this.scene.drawPoints(this.points, this.chosen);
+    this.scene.drawMass(this.edges, this.t);
+  }
+
+  solve() {
+    const sides = [this.alike(false), this.alike(true)];
+    const [x, y] = sides.map((points) => Float64Array.from(points.flatMap((point) => [point.x, point.y])));
+    const [a, b] = sides.map((points) => Float64Array.from(points, (point) => point.weight));
+    const begin = performance.now();
+    this.result = this.solver.solve({ x, y, a, b, p: this.p, axes: this.axes });
+    const milliseconds = performance.now() - begin;
+    const edges = Array.from(this.result.plan, (mass, k) => {
+      return { from: sides[0][Math.floor(k / b.length)], to: sides[1][k % b.length], mass };
+    });
+    this.edges = edges.filter((edge) => edge.mass > 0);
+    this.stale = false;
+    this.root.style.setProperty("--hue", this.axes ? "#b06d00" : hue(this.p));
+    this.exponent.show(`p = ${nameOf(this.p)}`, this.p === Infinity ? "infinity" : nameOf(this.p));
+    this.scene.drawPlan(this.edges);
+    this.drawSide(this.result, this.edges);
+    this.writeResult(milliseconds);
+  }
+
+  /** The bounds, with the digits in which they differ marked, and what was done for them. */
+  writeResult(milliseconds) {
+    const { lower, upper, moment, history } = this.result;
+    const [low, high] = [decimals(lower, false), decimals(upper, true)];
+    const differ = [...low].findIndex((digit, k) => digit !== high[k]);
+    const marked = (text) => (differ < 0 ? text : `${text.slice(0, differ)}<i>${text.slice(differ)}</i>`);
+    this.bounds.innerHTML = `${marked(low)} ≤ W² ≤ ${marked(high)}`;
+    const closed = upper - lower <= Math.max(1e-6 * upper, 1e-9) ? "proved to a millionth" : "GAP STILL OPEN";
+    const [big, small] = eigenvalues(moment);
+    const costs = `total ${(big + small).toFixed(3)} · worst direction ${big.toFixed(3)}`;
+    const steps = `${history.length} transport problem${history.length > 1 ? "s" : ""}`;
+    this.account.textContent = `${costs} · ${closed} · ${steps} in ${milliseconds.toFixed(1)} ms`;
+    const plan = `Best plan of ${this.points.length} points at p = ${nameOf(this.p)}`;
+    this.scene.svg.setAttribute("aria-label", `${plan}: W squared lies between ${low} and ${high}.`);
+    this.told ??= upper.toPrecision(4);
+  }
+
+  /** For screen readers: what changed, and from what to what W^2 went, once changes pause. */
+  tell(what) {
+    clearTimeout(this.timer);
+    if (!this.result) return; // nothing has changed yet
+    this.timer = setTimeout(() => {
+      const [before, now] = [this.told, this.result.upper.toPrecision(4)];
+      this.told = now;
+      this.spoken.textContent = `${what}. W squared ${before === now ? "is" : `went from ${before} to`} ${now}.`;
+    }, 400);
+  }
+
+  describe() {
+    const { x, y, weight, target } = this.point;
+    const rank = this.alike(target).indexOf(this.point) + 1;
+    return `${target ? "target" : "source"} ${rank} at ${x.toFixed(2)}, ${y.toFixed(2)}, weight ${weight}`;
+  }
+}
