@@ -53,7 +53,7 @@ def test_gauges_and_seeds_of_a_figure_through_a_pool():
         pooled = sweep(_account, gauge=gauges, seed=[0, 1], executor=executor)
     assert list(pooled) == list(account)
     for key, rows in account.items():
-        np.testing.assert_array_equal(pooled[key], rows)
+        np.testing.assert_allclose(pooled[key], rows, rtol=1e-9)  # sums of the energy may be reordered
     assert not np.array_equal(account[gauges[0], 0], account[gauges[0], 1])
 
 
