@@ -1,0 +1,102 @@
+"""Each notebook's page says where it runs: in Colab, on Binder, or from a file to download.
+
+All links follow from one setting, ``repository`` in ``_config.yml``. Colab and the file to download take the notebook
+as a reader without the repository needs it: written to ``notebooks/`` of the built book, with a first cell that
+installs what is missing, and with the book's macros spelled out. Colab finds it on the branch where the built book is
+published. Binder takes the repository itself. The file to download is in its link, so that it can be saved from a page
+opened from disk as well, where browsers show a linked notebook as text.
+"""
+
+import base64
+import re
+from pathlib import Path
+
+import nbformat
+from sphinx.errors import ExtensionError
+
+PLACEHOLDER = "https://github.com/OWNER/swref"  # until the repository has an address
+PAGES = "gh-pages"  # the branch of the built book, pushed by .github/workflows/book.yml
+INSTALL = """\
+# Where swref is missing, as in Colab, this gets the book and installs what its chapters need, in a minute or two.
+import importlib.util
+from pathlib import Path
+
+if importlib.util.find_spec("swref") is None:
+    !git clone --quiet --depth 1 --branch {branch} {url} swref-book
+    %pip install --quiet "./swref-book[chapters]"
+if Path("swref-book/book").is_dir():
+    %cd -q swref-book/book"""
+ARGUMENT = r"\s*\{((?:[^{}]|\{(?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*\})*)\}"  # in braces, with three levels of others
+
+
+def repository(config):
+    """(url, owner/name, branch) as set under ``repository`` in ``_config.yml``."""
+    options = config.html_theme_options
+    url, branch = options["repository_url"].rstrip("/"), options["repository_branch"]
+    if not (found := re.fullmatch(r"https://github\.com/([\w.-]+/[\w.-]+)", url)):
+        raise ExtensionError(f"_config.yml, repository: url: expected https://github.com/owner/name, got {url!r}")
+    return url, found[1], branch
+
+
+def spelled_out(text, macros):
+    """TeX with the book's macros replaced by what they stand for: a name, or [body, number of arguments]."""
+    for name, macro in macros.items():
+        body, count = (macro, 0) if isinstance(macro, str) else macro
+        if body.startswith(r"\math"):
+            body = f"{{{body}}}"  # as an exponent it needs braces; an operator would lose its spacing in them
+        pattern = re.compile(rf"\\{name}(?![A-Za-z])" + ARGUMENT * count)
+        while pattern.search(text):  # again for what stood in an argument
+            text = pattern.sub(lambda m, body=body: re.sub(r"#(\d)", lambda k: m[int(k[1])], body), text)
+    return text
+
+
+def portable(notebook, stem, config):
+    """The notebook for a reader who has nothing but it: where it is set in type, then how it installs what it needs."""
+    url, name, branch = repository(config)
+    owner, project = name.split("/")
+    page = f"https://{owner.lower()}.github.io/{project}/book/{stem}.html"
+    macros = config.mathjax3_config["tex"]["macros"]
+    about = f"This notebook runs as it is. Its page, with theorems and references set in type: [{stem}]({page})."
+    cells = [nbformat.v4.new_markdown_cell(about, id="about-this-file")]
+    cells += [nbformat.v4.new_code_cell(INSTALL.format(url=url, branch=branch), id="install")]
+    for cell in notebook.cells:
+        if cell.id != "macros":
+            cells.append(cell.copy())
+            if cell.cell_type == "markdown":
+                cells[-1].source = spelled_out(cell.source, macros)
+    return nbformat.from_dict({**notebook, "cells": cells})
+
+
+def is_notebook(app, page):
+    return page in app.env.found_docs and app.env.doc2path(page).endswith(".ipynb")
+
+
+def add_line(app, pagename, templatename, context, doctree):
+    """Under the title: where this page runs. The theme's own link to the bare source goes."""
+    if not is_notebook(app, pagename):
+        return
+    url, name, branch = repository(app.config)
+    stem = Path(pagename).name
+    file = f"{stem}.ipynb"
+    source = nbformat.read(app.env.doc2path(pagename), as_version=4)
+    text = nbformat.writes(portable(source, stem, app.config)) + "\n"
+    folder = Path(app.outdir) / "notebooks"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / file).write_text(text, encoding="utf-8")
+    data = base64.b64encode(text.encode()).decode()
+    waiting = " <span>(both work once the book is published)</span>" if url == PLACEHOLDER else ""
+    line = (
+        f'<p class="launch">Run this page: '
+        f'<a href="https://colab.research.google.com/github/{name}/blob/{PAGES}/notebooks/{file}">Colab</a>, '
+        f'<a href="https://mybinder.org/v2/gh/{name}/{branch}?urlpath=lab/tree/book/{file}">Binder</a>{waiting}, or '
+        f'<a download="{file}" href="data:application/x-ipynb+json;base64,{data}">download the notebook</a>.</p>'
+    )
+    context["body"] = context["body"].replace("</h1>", f"</h1>\n{line}", 1)
+    for group in context["header_buttons"]:
+        if group.get("label") == "download-buttons":
+            group["buttons"] = [b for b in group["buttons"] if b.get("label") != "download-source-button"]
+
+
+def setup(app):
+    app.connect("html-page-context", add_line, priority=900)  # after the theme has made its buttons
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
