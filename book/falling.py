@@ -14,7 +14,7 @@ from swref import plotting
 
 FILE = Path(__file__).with_name("_static") / "falling.svg"
 MIDDLE, END = 0.4, 1.8  # on the clock of Thm 5.1
-UNIT, PANEL, HEIGHT = 92, 330, 210  # of the picture; each panel shows what passes before it
+UNIT, PANEL, HEIGHT = 92, 330, 226  # of the picture; each panel shows what passes before it
 
 
 def heap(n, x, y, half_width, half_height):
@@ -37,7 +37,7 @@ def fall(p):
 
 def pixels(x):
     """Points (..., 2) of the plane in a panel, y down, as text."""
-    return [f"{u:.1f} {v:.1f}" for u, v in (x * [UNIT, -UNIT] + [PANEL / 2, HEIGHT / 2 + 14]).reshape(-1, 2)]
+    return [f"{u:.1f} {v:.1f}" for u, v in (x * [UNIT, -UNIT] + [PANEL / 2, HEIGHT / 2 + 8]).reshape(-1, 2)]
 
 
 def dots(x, size, style):

@@ -26,7 +26,6 @@ if importlib.util.find_spec("swref") is None:
     %pip install --quiet "./swref-book[chapters]"
 if Path("swref-book/book").is_dir():
     %cd -q swref-book/book"""
-ARGUMENT = r"\s*\{((?:[^{}]|\{(?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*\})*)\}"  # in braces, with three levels of others
 
 
 def repository(config):
@@ -38,15 +37,32 @@ def repository(config):
     return url, found[1], branch
 
 
+def argument(text, start):
+    """(argument, end) of a TeX command, from ``start`` on: what stands in braces, or one character or command."""
+    start += len(text[start:]) - len(text[start:].lstrip())
+    if text[start] != "{":
+        end = start + len(re.match(r"\\[A-Za-z]+|\\?.", text[start:])[0])
+        return text[start:end], end
+    depth, end = 0, start
+    while depth or end == start:
+        depth += {"{": 1, "}": -1}.get(text[end], 0)
+        end += 2 if text[end] == "\\" else 1
+    return text[start + 1 : end - 1], end
+
+
 def spelled_out(text, macros):
     """TeX with the book's macros replaced by what they stand for: a name, or [body, number of arguments]."""
-    for name, macro in macros.items():
+    for name, macro in sorted(macros.items(), key=lambda item: isinstance(item[1], str)):  # first those with arguments
         body, count = (macro, 0) if isinstance(macro, str) else macro
         if body.startswith(r"\math"):
             body = f"{{{body}}}"  # as an exponent it needs braces; an operator would lose its spacing in them
-        pattern = re.compile(rf"\\{name}(?![A-Za-z])" + ARGUMENT * count)
-        while pattern.search(text):  # again for what stood in an argument
-            text = pattern.sub(lambda m, body=body: re.sub(r"#(\d)", lambda k: m[int(k[1])], body), text)
+        command = re.compile(rf"\\{name}(?![A-Za-z])")
+        while found := command.search(text):
+            filled, end = body, found.end()
+            for k in range(count):
+                one, end = argument(text, end)
+                filled = filled.replace(f"#{k + 1}", one)
+            text = text[: found.start()] + filled + text[end:]
     return text
 
 
@@ -67,36 +83,36 @@ def portable(notebook, stem, config):
     return nbformat.from_dict({**notebook, "cells": cells})
 
 
-def is_notebook(app, page):
-    return page in app.env.found_docs and app.env.doc2path(page).endswith(".ipynb")
-
-
-def add_line(app, pagename, templatename, context, doctree):
-    """Under the title: where this page runs. The theme's own link to the bare source goes."""
-    if not is_notebook(app, pagename):
-        return
-    url, name, branch = repository(app.config)
-    stem = Path(pagename).name
+def line(stem, text, config):
+    """The links, as HTML: ``text`` is the portable notebook."""
+    url, name, branch = repository(config)
     file = f"{stem}.ipynb"
-    source = nbformat.read(app.env.doc2path(pagename), as_version=4)
-    text = nbformat.writes(portable(source, stem, app.config)) + "\n"
-    folder = Path(app.outdir) / "notebooks"
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / file).write_text(text, encoding="utf-8")
     data = base64.b64encode(text.encode()).decode()
-    waiting = " <span>(both work once the book is published)</span>" if url == PLACEHOLDER else ""
-    line = (
+    waiting = " (both work once the book is published)" if url == PLACEHOLDER else ""
+    return (
         f'<p class="launch">Run this page: '
         f'<a href="https://colab.research.google.com/github/{name}/blob/{PAGES}/notebooks/{file}">Colab</a>, '
         f'<a href="https://mybinder.org/v2/gh/{name}/{branch}?urlpath=lab/tree/book/{file}">Binder</a>{waiting}, or '
         f'<a download="{file}" href="data:application/x-ipynb+json;base64,{data}">download the notebook</a>.</p>'
     )
-    context["body"] = context["body"].replace("</h1>", f"</h1>\n{line}", 1)
+
+
+def add_line(app, pagename, templatename, context, doctree):
+    """Under the title of a notebook's page: where it runs. The theme's own link, to the bare source, goes."""
+    if pagename not in app.env.found_docs or not (path := app.env.doc2path(pagename)).endswith(".ipynb"):
+        return
+    stem = Path(path).stem
+    text = nbformat.writes(portable(nbformat.read(path, as_version=4), stem, app.config))
+    folder = Path(app.outdir) / "notebooks"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{stem}.ipynb").write_text(text, encoding="utf-8")
+    context["body"] = context["body"].replace("</h1>", f"</h1>\n{line(stem, text, app.config)}", 1)
     for group in context["header_buttons"]:
         if group.get("label") == "download-buttons":
-            group["buttons"] = [b for b in group["buttons"] if b.get("label") != "download-source-button"]
+            group["buttons"] = [b for b in group["buttons"] if b["label"] != "download-source-button"]
 
 
 def setup(app):
     app.connect("html-page-context", add_line, priority=900)  # after the theme has made its buttons
+    app.add_css_file("front.css")
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
