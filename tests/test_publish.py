@@ -113,7 +113,49 @@ def test_portable_notebooks_hold_the_chapter_and_no_macro_of_the_book(path):
             assert cell == original
         else:
             assert ours.findall(cell.source) == []
+            assert re.findall(r"{[\w:-]+}`|^ *[`:]{3,}{.*|^:{3,}|^\([\w-]+\)=", cell.source, flags=re.MULTILINE) == []
+            for kept in (r"\$", r"^#+ .*", r"^- ", r"^```\w+$"):  # mathematics, headings, lists, code
+                found, there = (re.findall(kept, c.source, flags=re.MULTILINE) for c in (cell, original))
+                assert len(found) == len(there), kept
     nbformat.validate(launch().portable(chapter, path.stem, settings()))
+
+
+MYST = """\
+(sec-one)=
+## One
+
+````{prf:theorem} Two; *three*
+:label: thm-two
+
+By {eq}`one`, {cite:t}`other2026` and {doc}`the limit <maxmin>`, or {doc}`gaussians`:
+
+$$
+x
+$$ (one)
+
+```python
+:not: an option
+```
+````
+"""
+PLAIN = """\
+## One
+
+**Theorem: Two; *three***
+
+By `one`, `other2026` and [the limit](/maxmin), or [gaussians](/gaussians):
+
+$$
+x
+$$
+
+```python
+:not: an option
+```"""
+
+
+def test_myst_becomes_plain_markdown():
+    assert launch().readable(MYST, "/{stem}") == PLAIN
 
 
 @pytest.mark.parametrize("tex, plain", [

@@ -2,9 +2,9 @@
 
 All links follow from one setting, ``repository`` in ``_config.yml``. Colab and the file to download take the notebook
 as a reader without the repository needs it: written to ``notebooks/`` of the built book, with a first cell that
-installs what is missing, and with the book's macros spelled out. Colab finds it on the branch where the built book is
-published. Binder takes the repository itself. The file to download is in its link, so that it can be saved from a page
-opened from disk as well, where browsers show a linked notebook as text.
+installs what is missing, in plain Markdown, and with the book's macros spelled out. Colab finds it on the branch where
+the built book is published. Binder takes the repository itself. The file to download is in its link, so that it can be
+saved from a page opened from disk as well, where browsers show a linked notebook as text.
 """
 
 import base64
@@ -66,20 +66,61 @@ def spelled_out(text, macros):
     return text
 
 
+FENCE = re.compile(r" *(`{3,}|:{3,})(?:{([\w:-]+)} *(.*))?$")
+ROLE = re.compile(r"{([\w:-]+)}`([^`]*)`")
+TITLES = {"grid": "", "grid-item-card": "{title}", "dropdown": "{title}", "solution": "Solution"}
+
+
+def heading(kind, title):
+    """What stands for the first line of a directive, in bold."""
+    kind = kind.removeprefix("prf:")
+    text = TITLES.get(kind, "{kind}" if not title else "{kind}: {title}").format(kind=kind.capitalize(), title=title)
+    return f"**{text}**" if text else ""
+
+
+def readable(text, page):
+    """MyST as plain Markdown: directives lose their fences and options, roles keep their text, {doc} becomes a link.
+
+    ``page`` is an address in which {stem} stands for a chapter.
+    """
+    lines, fences, options = [], [], False
+    for line in text.splitlines():
+        fence = FENCE.match(line)
+        if fence and fence[2]:
+            fences.append(fence[1])
+            lines += [heading(fence[2], fence[3]), ""]
+            options = True
+        elif fence and fences and fence[1] == fences[-1]:
+            fences.pop()
+            lines.append("")
+        elif not (options and re.match(r" *:[\w-]+:", line)) and not re.fullmatch(r"\([\w-]+\)=|\+\+\+", line):
+            options = False
+            lines.append(re.sub(r"^\$\$ \([\w-]+\)$", "$$", line))
+
+    def role(found):
+        kind, text = found.groups()
+        named = re.fullmatch(r"(.*?)\s*<([\w-]+)>", text, flags=re.DOTALL)
+        title, target = named.groups() if named else (text, text)
+        return f"[{title}]({page.format(stem=target)})" if kind == "doc" else f"`{title}`"
+
+    return re.sub(r"\n{3,}", "\n\n", ROLE.sub(role, "\n".join(lines))).strip("\n")
+
+
 def portable(notebook, stem, config):
     """The notebook for a reader who has nothing but it: where it is set in type, then how it installs what it needs."""
     url, name, branch = repository(config)
     owner, project = name.split("/")
-    page = f"https://{owner.lower()}.github.io/{project}/book/{stem}.html"
+    page = f"https://{owner.lower()}.github.io/{project}/book/{{stem}}.html"
     macros = config.mathjax3_config["tex"]["macros"]
-    about = f"This notebook runs as it is. Its page, with theorems and references set in type: [{stem}]({page})."
+    address = page.format(stem=stem)
+    about = f"This notebook runs as it is. Its page, with theorems and references set in type: [{stem}]({address})."
     cells = [nbformat.v4.new_markdown_cell(about, id="about-this-file")]
     cells += [nbformat.v4.new_code_cell(INSTALL.format(url=url, branch=branch), id="install")]
     for cell in notebook.cells:
         if cell.id != "macros":
             cells.append(cell.copy())
             if cell.cell_type == "markdown":
-                cells[-1].source = spelled_out(cell.source, macros)
+                cells[-1].source = spelled_out(readable(cell.source, page), macros)
     return nbformat.from_dict({**notebook, "cells": cells})
 
 
