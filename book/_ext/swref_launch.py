@@ -93,7 +93,7 @@ def readable(text, page):
         elif fence and fences and fence[1] == fences[-1]:
             fences.pop()
             lines.append("")
-        elif not (options and re.match(r" *:[\w-]+:", line)) and not re.fullmatch(r"\([\w-]+\)=|\+\+\+", line):
+        elif not (options and re.match(r" *:[\w-]+:", line)) and not re.fullmatch(r"\([\w-]+\)=", line):
             options = False
             lines.append(re.sub(r"^\$\$ \([\w-]+\)$", "$$", line))
 
