@@ -93,8 +93,8 @@ def test_the_address_is_set_in_one_place_and_must_be_one_of_github():
     placeholder = CONFIG["repository"]["url"] == module.PLACEHOLDER
     assert ("once the book is published" in module.line("a", "", settings(CONFIG["repository"]["url"]))) == placeholder
     assert "once" not in module.line("a", "", settings())
-    with pytest.raises(module.ExtensionError, match=r"repository: url.*got 'https://example.org/a/b'"):
-        module.line("a", "", settings("https://example.org/a/b"))
+    with pytest.raises(module.ExtensionError, match=r"repository: url.*got 'https://gitlab.com/a/b'"):
+        module.line("a", "", settings("https://gitlab.com/a/b"))
     # Elsewhere it may stand only as it does there.
     others = [PROJECT.get("urls", {}).get("Repository"), citation().get("repository-code")]
     assert {url for url in others if url} <= {CONFIG["repository"]["url"]}
@@ -182,8 +182,12 @@ print("##", shell.run_cell("import os, swref; (os.getcwd(), swref.__file__)").re
 
 
 def test_the_cell_that_installs_does_nothing_where_swref_is(tmp_path):
-    cell = launch().INSTALL.format(branch="main", url=tmp_path / "nowhere")
-    shown = run(sys.executable, "-c", CELL, cell, cwd=tmp_path, PYTHONPATH=str(ROOT), IPYTHONDIR=str(tmp_path))
+    (tmp_path / "git").write_text(f"#!/bin/sh\ntouch {tmp_path}/called\n")
+    (tmp_path / "git").chmod(0o755)
+    cell = launch().INSTALL.format(branch="main", url="nowhere")
+    path = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+    shown = run(sys.executable, "-c", CELL, cell, cwd=tmp_path, IPYTHONDIR=str(tmp_path), **path)
+    assert not (tmp_path / "called").exists()
     assert shown.splitlines()[-1] == f"## {(str(tmp_path), str(ROOT / 'swref' / '__init__.py'))}"
 
 
