@@ -8,6 +8,7 @@
 # make bench   the benchmarks against their peers; flows.py and optim.py are skipped without PyTorch
 # make figures run the full experiments and store the figures and numbers that pages show (an hour; needs PyTorch)
 # make macros  copy the mathematics macros of _config.yml into every notebook, for JupyterLab
+# make package  wheel and sdist in dist/, checked, and used in an environment of their own (needs a network, no .venv)
 # make lock    requirements.txt anew from pyproject.toml (needs uv)
 # make clean   remove builds and caches, keep .venv
 #
@@ -16,7 +17,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup torch book check core test lint browser lab bench figures macros lock clean
+.PHONY: help setup torch book check core test lint browser lab bench figures macros package lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -108,6 +109,17 @@ figures: setup
 macros: setup
 	python book/_ext/macros.py
 
+PACKAGING := .cache/packaging
+package:
+	@rm -rf dist $(PACKAGING)
+	@$(PYTHON) -m venv $(PACKAGING)/tools
+	@$(PACKAGING)/tools/bin/python -m pip install --quiet --disable-pip-version-check 'build>=1.2,<2' 'twine>=6,<7'
+	@$(PACKAGING)/tools/bin/python -m build
+	@$(PACKAGING)/tools/bin/python -m twine check --strict dist/*
+	@$(PYTHON) -m venv $(PACKAGING)/user
+	@$(PACKAGING)/user/bin/python -m pip install --quiet --disable-pip-version-check dist/*.whl
+	@cd $(PACKAGING) && user/bin/python -W error -c 'import swref; print(swref.__file__); print(swref.transport([[0, 0]], [[3, 4]], "muon"))'
+
 lock:
 	{ echo '# Every package of the book and the tests, pinned. Made by `make lock`; works with plain pip.'; \
 	uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 --extra book --extra test \
@@ -116,4 +128,4 @@ lock:
 	mv requirements.txt.new requirements.txt
 
 clean:
-	rm -rf _build .cache .pytest_cache .hypothesis .ruff_cache .import_linter_cache
+	rm -rf _build dist build .cache .pytest_cache .hypothesis .ruff_cache .import_linter_cache

@@ -145,6 +145,6 @@ def test_nothing_is_fetched_from_the_network():
     config = (ROOT / "_config.yml").read_text(encoding="utf-8")
     script = (ROOT / "swref" / "widgets.js").read_text(encoding="utf-8")
     links = re.findall(r"https?://[^\s\"'<>]+", config + script)
-    # Two links to click in the footer, and the name of the SVG namespace.
-    hosts = {"creativecommons.org", "arxiv.org", "www.w3.org"}
+    # Links to click, and the name of the SVG namespace.
+    hosts = {"creativecommons.org", "arxiv.org", "github.com", "www.w3.org"}
     assert {link.split("/")[2] for link in links} <= hosts
