@@ -78,17 +78,17 @@ def test_the_page_gets_what_the_cache_holds_and_hears_of_what_changed(tmp_path, 
     monkeypatch.setattr(numbers, "log", numbers.log)
     cache, path = get_cache(tmp_path / "cache"), tmp_path / "page.ipynb"
     for sources, text, warnings in (
-        (("x = 1", 'A {eval}`f"{x}"`.'), "A 1.", 0),
-        (("x = 1", 'A {eval}`f"{x}"`.', "x = 2"), 'A {eval}`f"{x}"`.', 1),
+        (("Title", "x = 1", 'A {eval}`f"{x}"`.'), "A 1.", 0),
+        (("Title", "x = 1", 'A {eval}`f"{x}"`.', "x = 2"), 'A {eval}`f"{x}"`.', 1),
     ):
         raw = nbformat.writes(notebook(*sources))
         unknown, source = [raw], [raw]
         assert paste(path, cache.path, unknown) == []  # myst-nb will run it, and report what is wrong
-        assert [c.id for c in nbformat.reads(unknown[0], 4).cells][1] == "numbers-c1"
+        assert [c.id for c in nbformat.reads(unknown[0], 4).cells][2] == "numbers-c2"
         _, executed = run(*sources, tmp_path=tmp_path)
         cache.cache_notebook_bundle(CacheBundleIn(executed, str(path)), check_validity=False, overwrite=True)
         assert len(paste(path, cache.path, source)) == warnings
-        assert nbformat.reads(source[0], 4).cells[2].source == text
+        assert nbformat.reads(source[0], 4).cells[3].source == text
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

@@ -79,7 +79,7 @@ def paste(app, page, source):
         return
     cache = get_cache(app.config.nb_execution_cache_path)
     try:
-        executed = cache.get_cache_bundle(cache.match_cache_notebook(asking).pk).nb
+        _, executed = cache.merge_match_into_notebook(asking)
         asking = tell(asking, executed)
     except KeyError:
         pass
