@@ -20,7 +20,7 @@ from .gauges.registry import gauge_class
 
 # What the fields say first for parameters that have no default; right for points in the plane.
 SUGGESTED = {"blocks": "[1, 1]", "Q0": "[[1, 0], [0, 1]]"}
-HINT = "In JupyterLab this cell has menus: every registered gauge, its parameters, and the data."
+HINT = "Runs in JupyterLab, where menus choose them."
 
 
 class _KeepKeys(anywidget.AnyWidget):

@@ -329,7 +329,7 @@ def test_figures_and_results_are_shown_in_order_and_no_figure_stays_open():
     data, _ = TryYourOwn(both, HEAPS)._repr_mimebundle_(), plt.close(before)
     page = data["text/html"]
     assert page.index("data:image/png;base64,") < page.index("certified interval") < page.index("<pre>a &lt;text&gt;")
-    assert "In JupyterLab" in page
+    assert "Runs in JupyterLab" in page
     assert "script" not in page
     assert plt.get_fignums() == []
     assert data["text/plain"] == "TryYourOwn(gauge='operator', data='near')"
