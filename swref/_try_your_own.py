@@ -86,7 +86,7 @@ class TryYourOwn:
                 plt.close(number)
 
     def _set_fields(self, given):
-        parameters = inspect.signature(gauge_class(self._gauge.value)).parameters.values()
+        parameters = inspect.signature(gauge_class(str(self._gauge.value))).parameters.values()
         self._fields.children = [
             ipywidgets.Text(given.get(one.name, _first_text(one)), description=one.name, continuous_update=False)
             for one in parameters
@@ -104,7 +104,7 @@ class TryYourOwn:
             written = {field.description: field.value.strip() for field in self._fields.children}
             parameters = {name: _read(text) for name, text in written.items() if text}
             self._shown.value = "<p>computing …</p>"
-            self._shown.value = self._draw(get_gauge(self._gauge.value, **parameters), self._which.value)
+            self._shown.value = self._draw(get_gauge(str(self._gauge.value), **parameters), self._which.value)
         except Exception as error:  # shown where the picture was: a menu must not print tracebacks
             words = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
             self._shown.value = f'<p role="alert">{html.escape(words)}</p>'
