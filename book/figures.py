@@ -10,7 +10,7 @@ numbers, and its pictures lie beside it. A page reads its numbers from there and
     from figures import load
 
     full = load("attention")
-    glue("attention-full", full.numbers["final_energy"][0])
+    quoted["full"] = full.numbers["final_energy"][0]
 
 To add one, write a function without arguments that returns a ``Run``, and decorate it with ``@figure``.
 """

@@ -144,6 +144,7 @@ export function mount(root, spec, floats, ask = null) {
     add(row, "label", { for: id }, slider.name);
     const input = add(row, "input", {
       type: "range", id, min: 0, max: slider.labels.length - 1, step: ask ? slider.step : 1, value: slider.start,
+      "data-lm-suppress-shortcuts": "true", // else JupyterLab folds headings with its arrow keys
     });
     input.addEventListener("input", move);
     inputs.push(input);

@@ -24,6 +24,7 @@ from matplotlib.colors import to_hex
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
+from ._try_your_own import TryYourOwn as TryYourOwn
 from ._validation import as_array, as_psd, check_positive
 
 _ESM = Path(__file__).with_name("widgets.js").read_text(encoding="utf-8")

@@ -6,10 +6,13 @@ import re
 import subprocess
 import sys
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from swref.widgets import Explore, curve, ellipse, note, points, segments, text
+import swref
+from swref.gauges import registry
+from swref.widgets import Explore, TryYourOwn, curve, ellipse, note, points, segments, text
 
 EPS32 = np.finfo(np.float32).eps
 
@@ -236,3 +239,115 @@ def test_importing_swref_does_not_import_widgets():
     code = "import sys, swref; print([m for m in ('anywidget', 'ipywidgets', 'matplotlib') if m in sys.modules])"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
+
+
+# -- Try your own -----------------------------------------------------------------------------------------------------
+
+HEAPS = {"near": ([[0.0, 0]], [[1.0, 0]]), "far": ([[0.0, 0]], [[1.0, 3]])}
+
+
+def price(gauge, ends):
+    return f"{gauge!r}: {swref.transport(*ends, gauge).squared_distance:.6f}"
+
+
+def shown(menus):
+    return menus._shown.value
+
+
+def field(menus, name):
+    return next(one for one in menus._fields.children if one.description == name)
+
+
+def test_menus_offer_every_gauge_and_draw_what_was_chosen():
+    menus = TryYourOwn(price, HEAPS, gauge="schatten", p=1)
+    assert list(menus._gauge.options) == swref.list_gauges()
+    assert "Schatten(p=1.0): 1.000000" in shown(menus)
+    menus._which.value = "far"
+    assert "Schatten(p=1.0): 10.000000" in shown(menus)  # one displacement (1, 3): every Schatten gauge is its square
+    field(menus, "p").value = "∞"
+    assert "Schatten(p=inf): 10.000000" in shown(menus)
+    menus._gauge.value = "linear"
+    field(menus, "Q0").value = "[[1, 0], [0, 2]]"
+    assert ": 19.000000" in shown(menus)  # 1 + 2 * 9
+    menus._gauge.value = "block-sum"
+    assert [one.value for one in menus._fields.children] == ["[1, 1]", "", "operator"]
+    assert ": 10.000000" in shown(menus)
+    field(menus, "scales").value = "[1, 2]"
+    assert ": 3.250000" in shown(menus)  # the second coordinate counts a fourth
+    menus._gauge.value = "trace"
+    assert menus._fields.children == ()
+
+
+def test_a_gauge_of_the_notebook_is_in_the_menu_with_its_parameters(monkeypatch):
+    monkeypatch.setattr(registry, "_registered", dict(registry._registered))
+
+    @swref.register_gauge("mine")
+    class Mine(swref.SpectralGauge):
+        def __init__(self, factor=2.0):
+            self.factor = factor
+
+        def phi(self, lam):
+            return self.factor * lam.sum()
+
+        def dphi(self, lam):
+            return np.full(len(lam), self.factor)
+
+    menus = TryYourOwn(price, HEAPS)
+    menus._gauge.value = "mine"
+    assert field(menus, "factor").value == "2.0"
+    assert ": 2.000000" in shown(menus)
+    field(menus, "factor").value = " 3 "
+    assert ": 3.000000" in shown(menus)
+
+
+def test_what_is_wrong_is_said_where_the_picture_was():
+    def fragile(gauge, data):
+        plt.figure()
+        if gauge == swref.get_gauge("trace"):
+            raise RuntimeError("no <trace>")
+        return gauge.value(np.eye(2))
+
+    menus = TryYourOwn(fragile, {"one": 1}, gauge="schatten")
+    for wrong, words in (("0.5", "p: expected p &gt;= 1, got 0.5"), ("two", "p: expected a number")):
+        field(menus, "p").value = wrong
+        assert shown(menus).startswith('<p role="alert">p: expected')
+        assert words in shown(menus)
+    menus._gauge.value = "trace"
+    assert shown(menus) == '<p role="alert">RuntimeError: no &lt;trace&gt;</p>'
+    menus._gauge.value = "operator"
+    assert shown(menus) == "<pre>1.0</pre>"
+    assert plt.get_fignums() == []
+
+
+def test_figures_and_results_are_shown_in_order_and_no_figure_stays_open():
+    before = plt.figure()
+
+    def both(gauge, ends):
+        fig, _ = plt.subplots(figsize=(2, 1))
+        return fig, swref.transport(*ends, gauge), "a <text>"
+
+    data, _ = TryYourOwn(both, HEAPS)._repr_mimebundle_(), plt.close(before)
+    page = data["text/html"]
+    assert page.index("data:image/png;base64,") < page.index("certified interval") < page.index("<pre>a &lt;text&gt;")
+    assert "Runs in JupyterLab" in page
+    assert "script" not in page
+    assert plt.get_fignums() == []
+    assert data["text/plain"] == "TryYourOwn(gauge='operator', data='near')"
+    assert "application/vnd.jupyter.widget-view+json" in data
+
+
+@pytest.mark.parametrize(
+    "arguments, options, message",
+    [
+        ((None, HEAPS), {}, "picture: must be a function"),
+        ((price, {}), {}, "data: must be a nonempty mapping"),
+        ((price, [1]), {}, "data: must be a nonempty mapping"),
+        ((price, {1: 2}), {}, "data: must be a nonempty mapping"),
+        ((price, HEAPS), {"gauge": swref.get_gauge("trace")}, "gauge: must be the name"),
+        ((price, HEAPS), {"gauge": "trase"}, "gauge: unknown name 'trase'"),
+        ((price, HEAPS), {"gauge": "schatten", "p": 0}, "p: expected p >= 1"),
+    ],
+)
+def test_bad_arguments_of_the_menus_are_named(arguments, options, message):
+    with pytest.raises(ValueError, match=message):
+        TryYourOwn(*arguments, **options)

@@ -13,6 +13,7 @@ from jupyter_cache.base import CacheBundleIn
 from jupyter_cache.executors.utils import single_nb_execution
 from sphinx.util import logging
 from sphinx.util.fileutil import copy_asset
+from swref_numbers import ask
 
 ROOT = Path(__file__).resolve().parents[2]
 MATHJAX = "tex-chtml.js"
@@ -53,7 +54,7 @@ def execute_ahead(app):
     for document in app.config.external_site_map:
         path = Path(app.srcdir, document).with_suffix(".ipynb")
         if path.exists():
-            notebook = nbformat.read(path, as_version=4)
+            notebook = ask(nbformat.read(path, as_version=4))
             try:
                 cache.match_cache_notebook(notebook)
             except KeyError:
