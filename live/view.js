@@ -2,20 +2,22 @@ import { Scene, sidePictures } from "./pictures.js";
 import { eigenvalues } from "./plane.js";
 import { PRESETS } from "./presets.js";
 import { Solver } from "./solver.js";
-import { add, choice, slider } from "./svg.js";
+import { exponentSlider, hue, nameOf, Player, speaker } from "./stage.js";
+import { add, choice } from "./svg.js";
 
 const [MOST, HEAVIEST, LAP] = [40, 8, 3000]; // points of a kind, weight, milliseconds of one way
 const REACH = [1.36, 1.06]; // how far points go from the middle
 const CLICKS = { source: "adds ●", target: "adds ○", weight: "makes heavier", remove: "removes" };
+const GAUGES = {
+  all: "Schatten p",
+  one: "Ky Fan 1: worst direction",
+  two: "Ky Fan 2: total",
+  axes: "block-max of the two axes",
+};
 const ARROWS = { ArrowLeft: "-1 0", ArrowRight: "1 0", ArrowUp: "0 1", ArrowDown: "0 -1" };
 const KEYS = `Keys: Page Up and Page Down choose a point, arrows move it (Shift: farther), + and − change its weight,
   S and T add a source or a target, Delete removes.`;
 
-/** The book's colour of the exponent p: linear in 1/p between orange, green and blue. */
-export const hue = (p) =>
-  p > 2 ? `color-mix(in srgb, #178f6b ${200 / p}%, #d9541e)` : `color-mix(in srgb, #2b7bba ${200 / p - 100}%, #178f6b)`;
-
-const nameOf = (p) => (p === Infinity ? "∞" : p.toFixed(p < 9.95 ? 2 : 0));
 const clip = (z, low, high) => Math.min(Math.max(z, low), high);
 /** Eight decimals, rounded outward: what is shown is proved. */
 const decimals = (z, up) =>
@@ -25,47 +27,37 @@ const decimals = (z, up) =>
 export class LivePlan {
   /** `root` is filled; `preset` names an entry of PRESETS, t is the time of the geodesic. */
   constructor(root, { preset = "heaps", p = Infinity, t = 0.5 } = {}) {
-    Object.assign(this, { root, p, t, axes: false, points: [], chosen: 0, mode: "source", solver: new Solver() });
-    root.replaceChildren();
-    root.classList.add("swl");
+    Object.assign(this, { root, p, axes: false, points: [], chosen: 0, mode: "source", solver: new Solver() });
     const grid = add(root, "div", { class: "swl-grid" });
     this.scene = new Scene(grid);
     this.drawSide = sidePictures(grid);
     this.bounds = add(root, "div", { class: "swl-result" });
     this.account = add(root, "p", { class: "swl-soft" });
-    this.spoken = add(root, "div", { class: "swl-hidden", "aria-live": "polite" });
-    this.addControls(preset);
+    this.say = speaker(root);
+    this.addControls(preset, t);
     this.listen();
     this.load(preset);
+    this.player.show(t);
   }
 
-  addControls(preset) {
-    const exponent = { min: 0, max: 100, value: Math.round(100 - 100 / this.p) };
-    this.exponent = slider(this.root, "exponent p", exponent, (s) => {
-      this.p = 100 / (100 - s);
-      this.change(`p is ${s === 100 ? "infinity" : nameOf(this.p)}`);
-    });
-    this.time = slider(this.root, "geodesic t", { min: 0, max: 1, step: 0.005, value: this.t }, (t) => {
-      this.t = t;
-      this.play(false);
-    });
-    const tools = add(this.root, "div", { class: "swl-tools" });
-    this.button = add(tools, "button", { type: "button", class: "swl-play" });
-    this.button.addEventListener("click", () => this.play(!this.playing));
-    this.play(false);
+  addControls(preset, t) {
+    this.showExponent = exponentSlider(this.root, (p) => this.pay("all", p));
+    this.player = new Player(this.root, "geodesic t", { t, lap: LAP, back: true }, () => this.request());
+    const { tools } = this.player;
     const names = Object.entries(PRESETS).map(([key, [name]]) => [key, name]);
     choice(tools, "start with ", Object.fromEntries(names), (key) => this.load(key)).value = preset;
     choice(tools, "a click ", CLICKS, (mode) => Object.assign(this, { mode }));
-    const axes = add(tools, "label", { title: "the gauge of the diagonal of S; at p = ∞ block-max of the two axes" });
-    const box = add(axes, "input", { type: "checkbox" });
-    axes.append("pay per axis");
-    box.addEventListener("change", () => {
-      this.axes = box.checked;
-      this.change(this.axes ? "axes only" : "all directions");
-    });
+    this.kind = choice(tools, "gauge ", GAUGES, (kind) => this.pay(kind, { two: 1, all: this.p }[kind] ?? Infinity));
     const id = `swl-${Math.random().toString(36).slice(2)}`;
     add(this.root, "p", { class: "swl-soft swl-help", id }, KEYS);
     this.scene.svg.setAttribute("aria-describedby", id);
+  }
+
+  /** Choose the gauge: `kind` is a key of GAUGES. */
+  pay(kind, p) {
+    Object.assign(this, { p, axes: kind === "axes" });
+    this.kind.value = kind;
+    this.change(kind === "all" ? `p is ${p === Infinity ? "infinity" : nameOf(p)}` : GAUGES[kind]);
   }
 
   // ---- edits --------------------------------------------------------------------------------------------------------
@@ -175,27 +167,14 @@ export class LivePlan {
   }
 
   request() {
-    this.waiting ??= requestAnimationFrame((now) => this.frame(now));
+    this.waiting ??= requestAnimationFrame(() => this.frame());
   }
 
-  play(yes) {
-    this.playing = yes ? performance.now() - LAP * this.t : 0;
-    this.button.textContent = yes ? "❚❚ pause" : "▶ play";
-    this.request();
-  }
-
-  frame(now) {
+  frame() {
     this.waiting = null;
-    if (this.playing) {
-      const lap = Math.max(now - this.playing, 0) / LAP;
-      this.t = 1 - Math.abs(1 - (lap % 2)); // there and back
-      this.time.input.value = this.t;
-      this.request();
-    }
-    this.time.show(`t = ${this.t.toFixed(2)}`);
     if (this.stale) this.solve();
     this.scene.drawPoints(this.points, this.chosen);
-    this.scene.drawMass(this.edges, this.t);
+    this.scene.drawMass(this.edges, this.player.t);
   }
 
   solve() {
@@ -211,18 +190,19 @@ export class LivePlan {
     this.edges = edges.filter((edge) => edge.mass > 0);
     this.stale = false;
     this.root.style.setProperty("--hue", this.axes ? "#b06d00" : hue(this.p));
-    this.exponent.show(`p = ${nameOf(this.p)}`, this.p === Infinity ? "infinity" : nameOf(this.p));
+    this.showExponent(this.p);
     this.scene.drawPlan(this.edges);
     this.drawSide(this.result, this.edges);
     this.writeResult(milliseconds);
   }
 
-  /** The bounds, with the digits in which they differ marked, and what was done for them. */
+  /** The bounds, with the digits that the gap leaves open marked, and what was done for them. */
   writeResult(milliseconds) {
     const { lower, upper, moment, history } = this.result;
     const [low, high] = [decimals(lower, false), decimals(upper, true)];
-    const differ = [...low].findIndex((digit, k) => digit !== high[k]);
-    const marked = (text) => (differ < 0 ? text : `${text.slice(0, differ)}<i>${text.slice(differ)}</i>`);
+    const units = Math.round(1e8 * (high - low));
+    const open = units === 0 ? 0 : String(units).length;
+    const marked = (text) => text.replace(new RegExp(`[\\d.]{${open}}$`), "<i>$&</i>");
     this.bounds.innerHTML = `${marked(low)} ≤ W² ≤ ${marked(high)}`;
     const closed = upper - lower <= Math.max(1e-6 * upper, 1e-9) ? "proved to a millionth" : "GAP STILL OPEN";
     const [big, small] = eigenvalues(moment);
@@ -236,13 +216,12 @@ export class LivePlan {
 
   /** For screen readers: what changed, and from what to what W^2 went, once changes pause. */
   tell(what) {
-    clearTimeout(this.timer);
     if (!this.result) return; // nothing has changed yet
-    this.timer = setTimeout(() => {
+    this.say(() => {
       const [before, now] = [this.told, this.result.upper.toPrecision(4)];
       this.told = now;
-      this.spoken.textContent = `${what}. W squared ${before === now ? "is" : `went from ${before} to`} ${now}.`;
-    }, 400);
+      return `${what}. W squared ${before === now ? "is" : `went from ${before} to`} ${now}.`;
+    });
   }
 
   describe() {
