@@ -1,12 +1,17 @@
 import { certify } from "./certificate.js";
+import { Circle } from "./circle.js";
+import { climb } from "./climb.js";
+import { least } from "./diracs.js";
 import { Falling } from "./falling.js";
 import { fall, velocity } from "./flow.js";
+import { Needles } from "./needles.js";
+import { Planes } from "./planes.js";
 import { PRESETS } from "./presets.js";
 import { solve } from "./solve.js";
 import { Solver } from "./solver.js";
 import { LivePlan } from "./view.js";
 
-const PICTURES = { "": LivePlan, falling: Falling };
+const PICTURES = { "": LivePlan, falling: Falling, planes: Planes, needles: Needles, circle: Circle };
 
 /** Solve while nobody waits, so that the first drag finds compiled code. */
 function warmUp(left = 30) {
@@ -25,7 +30,7 @@ function fill(root) {
   new PICTURES[swrefLive](root, { preset, p: p && Number(p), t: t && Number(t) });
 }
 
-window.swref = { solve, certify, Solver, fall, velocity };
+window.swref = { solve, certify, Solver, fall, velocity, climb, least };
 const roots = document.querySelectorAll("[data-swref-live]");
 for (const root of roots) fill(root);
 if (document.querySelector('[data-swref-live=""]')) (window.requestIdleCallback ?? setTimeout)(() => warmUp());

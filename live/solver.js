@@ -103,6 +103,6 @@ class Run {
 }
 
 /** The moment [t, u, v] of a plan given by cells and masses. */
-function momentOf({ cells, masses }, D) {
+export function momentOf({ cells, masses }, D) {
   return D.map((entries) => cells.reduce((sum, cell, k) => sum + masses[k] * entries[cell], 0));
 }

@@ -8,7 +8,7 @@ export const hue = (p) =>
   p > 2 ? `color-mix(in srgb, #178f6b ${200 / p}%, #d9541e)` : `color-mix(in srgb, #2b7bba ${200 / p - 100}%, #178f6b)`;
 
 /** The exponent as text. */
-export const nameOf = (p) => (p === Infinity ? "∞" : p.toFixed(p < 9.95 ? 2 : 0));
+export const nameOf = (p) => (p === Infinity ? "∞" : p.toFixed(p < 9.95 && p % 1 ? 2 : 0));
 
 /** A slider of 1/p, from p = 1 to infinity; returns a function that shows p. */
 export function exponentSlider(root, onChange) {
@@ -17,6 +17,27 @@ export function exponentSlider(root, onChange) {
     control.input.value = Math.round(100 - 100 / p);
     control.show(`p = ${nameOf(p)}`, p === Infinity ? "infinity" : nameOf(p));
   };
+}
+
+/** Eight decimals, rounded outward: what is shown is proved. */
+const decimals = (z, up) =>
+  ((up ? Math.ceil(z * 1e8 * (1 + 2e-16)) : Math.floor(z * 1e8 * (1 - 2e-16))) / 1e8).toFixed(8);
+
+/** Write lower <= name <= upper into `node`, the digits that the gap leaves open marked; returns both as text. */
+export function showBounds(node, lower, upper, name) {
+  const [low, high] = [decimals(lower, false), decimals(upper, true)];
+  const units = Math.round(1e8 * (high - low));
+  const open = new RegExp(`[\\d.]{${units === 0 ? 0 : String(units).length}}$`);
+  const [from, to] = [low, high].map((text) => text.replace(open, "<i>$&</i>"));
+  node.innerHTML = `${from} ≤ ${name} ≤ ${to}`;
+  return [low, high];
+}
+
+/** A picture under a title, below `parent`; returns its svg. */
+export function panel(parent, viewBox, title) {
+  const box = add(parent, "div", { class: "swl-panel" });
+  add(box, "p", {}, title);
+  return add(box, "svg", { class: "swl-scene", viewBox, role: "img" });
 }
 
 /** For screen readers: returns a function that says a text, or what a function answers, once changes pause. */

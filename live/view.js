@@ -2,7 +2,7 @@ import { Scene, sidePictures } from "./pictures.js";
 import { eigenvalues } from "./plane.js";
 import { PRESETS } from "./presets.js";
 import { Solver } from "./solver.js";
-import { exponentSlider, hue, nameOf, Player, speaker } from "./stage.js";
+import { exponentSlider, hue, nameOf, Player, showBounds, speaker } from "./stage.js";
 import { add, choice } from "./svg.js";
 
 const [MOST, HEAVIEST, LAP] = [40, 8, 3000]; // points of a kind, weight, milliseconds of one way
@@ -19,10 +19,6 @@ const KEYS = `Keys: Page Up and Page Down choose a point, arrows move it (Shift:
   S and T add a source or a target, Delete removes.`;
 
 const clip = (z, low, high) => Math.min(Math.max(z, low), high);
-/** Eight decimals, rounded outward: what is shown is proved. */
-const decimals = (z, up) =>
-  ((up ? Math.ceil(z * 1e8 * (1 + 2e-16)) : Math.floor(z * 1e8 * (1 - 2e-16))) / 1e8).toFixed(8);
-
 /** A plan that is solved and proved anew while its points are dragged. */
 export class LivePlan {
   /** `root` is filled; `preset` names an entry of PRESETS, t is the time of the geodesic. */
@@ -199,11 +195,7 @@ export class LivePlan {
   /** The bounds, with the digits that the gap leaves open marked, and what was done for them. */
   writeResult(milliseconds) {
     const { lower, upper, moment, history } = this.result;
-    const [low, high] = [decimals(lower, false), decimals(upper, true)];
-    const units = Math.round(1e8 * (high - low));
-    const open = units === 0 ? 0 : String(units).length;
-    const marked = (text) => text.replace(new RegExp(`[\\d.]{${open}}$`), "<i>$&</i>");
-    this.bounds.innerHTML = `${marked(low)} ≤ W² ≤ ${marked(high)}`;
+    const [low, high] = showBounds(this.bounds, lower, upper, "W²");
     const closed = upper - lower <= Math.max(1e-6 * upper, 1e-9) ? "proved to a millionth" : "GAP STILL OPEN";
     const [big, small] = eigenvalues(moment);
     const costs = `total ${(big + small).toFixed(3)} · worst direction ${big.toFixed(3)}`;
