@@ -15,6 +15,8 @@ const GAUGES = {
   axes: "block-max of the two axes",
 };
 const ARROWS = { ArrowLeft: "-1 0", ArrowRight: "1 0", ArrowUp: "0 1", ArrowDown: "0 -1" };
+const METRIC = `Best metric Q: prices at which even the cheapest plan is as dear as can be; what it costs is the lower
+  bound. A step of length 1 costs the square of how far the ellipse reaches in its direction, at most 1 (dashes).`;
 const KEYS = `Keys: Page Up and Page Down choose a point, arrows move it (Shift: farther), + and − change its weight,
   S and T add a source or a target, Delete removes.`;
 
@@ -29,6 +31,7 @@ export class LivePlan {
     this.drawSide = sidePictures(grid);
     this.bounds = add(root, "div", { class: "swl-result" });
     this.account = add(root, "p", { class: "swl-soft" });
+    add(root, "p", { class: "swl-soft" }, METRIC);
     this.say = speaker(root);
     this.addControls(preset, t);
     this.listen();
