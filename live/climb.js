@@ -15,7 +15,7 @@ import { Transport } from "./transport.js";
  */
 export function climb(x, y, angle) {
   const D = displacements(x, y);
-  const transport = new Transport(x, y, ...[x, y].map((z) => shares(new Float64Array(z.length / 2).fill(1))));
+  const transport = new Transport(...[x, y].map((z) => shares(new Float64Array(z.length / 2).fill(1))));
   const [c, d] = [Math.cos(2 * angle), Math.sin(2 * angle)];
   const ask = (s) => {
     const { cells, masses } = transport.solve([1, s * c, s * d], D);

@@ -34,6 +34,7 @@ export function least(M, m, angle, p, low, high) {
     const middle = at((left.s + right.s) / 2);
     [left, right] = middle.fall > 0 ? [middle, right] : [left, middle];
   }
-  const mixed = (left.fall * right.price - right.fall * left.price) / (left.fall - right.fall); // by a mixture of both Q
+  // a mixture of both metrics, under which the price does not depend on s
+  const mixed = (left.fall * right.price - right.fall * left.price) / (left.fall - right.fall);
   return { ...bounds(mixed, right.upper), s: right.s };
 }

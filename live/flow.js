@@ -1,16 +1,8 @@
-import { eigenvalues } from "./plane.js";
+import { displacements, eigenvalues } from "./plane.js";
 
 /** The moment [t, u, v] (see plane.js) of n rows x0, y0, x1, y1, ..., each of weight 1/n. */
-export function momentOfRows(rows) {
-  const [s, n] = [[0, 0, 0], rows.length / 2];
-  for (let i = 0; i < 2 * n; i += 2) {
-    const [x, y] = [rows[i], rows[i + 1]];
-    s[0] += (x * x + y * y) / 2 / n;
-    s[1] += (x * x - y * y) / 2 / n;
-    s[2] += (x * y) / n;
-  }
-  return s;
-}
+export const momentOfRows = (rows) =>
+  displacements([0, 0], rows).map((entries) => entries.reduce((sum, z) => sum + z, 0) / entries.length);
 
 /**
  * Energy distance F = mean k(x, x') + mean k(y, y') - 2 mean k(x, y), k = -(r^2 + epsilon^2)^(1/2), of flat clouds x, y,

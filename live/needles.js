@@ -1,7 +1,8 @@
 import { least, momentAt } from "./diracs.js";
+import { Picture } from "./picture.js";
 import { gauge } from "./plane.js";
-import { hue, nameOf, panel, speaker } from "./stage.js";
-import { add, ellipse, redraw, set, slider } from "./svg.js";
+import { hue, nameOf } from "./stage.js";
+import { add, ellipse, redraw, set } from "./svg.js";
 
 const [UNIT, COUNT] = [52, 90]; // pixels of a standard deviation, draws that are shown
 const DRAWS = Array.from({ length: COUNT }, (_, k) => {
@@ -10,72 +11,54 @@ const DRAWS = Array.from({ length: COUNT }, (_, k) => {
 });
 
 /** Two normal laws on lines at an angle, a plan of correlation c between them, its cost and the least, for three p. */
-export class Needles {
+export class Needles extends Picture {
   constructor(root) {
-    Object.assign(this, { degrees: 60, c: 1, say: speaker(root), rows: [] });
-    const pair = add(root, "div", { class: "swl-pair" });
-    const titles = ["two needles, and the plan", "its displacements, and their ellipse"];
-    const [plan, moves] = titles.map((title) => panel(pair, "-155 -125 310 250", title));
-    this.ways = add(plan, "g", { class: "swl-line swl-trail" });
-    this.needles = ["swl-bold", "swl-line swl-pale"].map((name) => add(plan, "path", { class: name }));
-    add(moves, "path", { d: "M-155 0H155M0 -125V125", class: "swl-axis" });
-    this.cloud = add(moves, "g", { class: "swl-fill swl-trail" });
-    this.moves = moves;
-    this.ellipse = add(moves, "ellipse", { class: "swl-line" });
-    this.angle = slider(root, "angle", { min: 0, max: 180, value: 60 }, (degrees) => this.draw({ degrees }));
-    this.grip = slider(root, "correlation c", { min: -1, max: 1, step: 0.01, value: 1 }, (c) => this.draw({ c }));
+    super(root, [UNIT, UNIT], ["needles and plan", "displacements"], { degrees: 60, c: 1 });
+    const [plan, moves] = this.charts;
+    this.ways = plan.layer("swl-line swl-trail");
+    plan.layer("swl-bold", "path", { d: plan.line([-2.5, 2.5].map((z) => [z, 0])) });
+    this.turned = plan.layer("swl-line", "path");
+    moves.layer("swl-axis", "path", { d: "M-155 0H155M0 -125V125" });
+    [this.cloud, this.ellipse] = [moves.layer("swl-fill swl-trail"), moves.layer("swl-line", "ellipse")];
+    this.dial("degrees", "angle", { min: 0, max: 180 }, (z) => `${z}°`);
+    this.dial("c", "correlation", { min: -1, max: 1, step: 0.01 }, (z) => z.toFixed(2));
     const table = add(root, "div", { class: "swl-table" });
-    for (const p of [1, 2, Infinity]) {
-      const line = add(table, "div", { class: "swl-panel", style: `--hue: ${hue(p)}` });
-      const row = [1, 2, 3].map(() => add(line, "span"));
-      const button = add(line, "button", { type: "button" }, "take its c");
-      button.addEventListener("click", () => this.draw({ c: this.best(p).s }));
-      this.rows.push([p, row]);
-    }
+    this.rows = [1, 2, Infinity].map((p) => {
+      const row = add(table, "div", { class: "swl-panel", style: `--hue: ${hue(p)}` });
+      const cells = [`p = ${nameOf(p)}`, "", ""].map((text) => add(row, "span", {}, text));
+      this.button(row, "take its c", () => this.set({ c: this.best(p).s }));
+      return { p, cells };
+    });
     this.account = add(root, "p", { class: "swl-soft" });
-    this.draw({});
+    this.set({});
+  }
+
+  get angle() {
+    return (this.degrees * Math.PI) / 180;
   }
 
   best(p) {
-    return least(1, 1, (this.degrees * Math.PI) / 180, p, -1, 1);
+    return least(1, 1, this.angle, p, -1, 1);
   }
 
-  draw(change) {
-    Object.assign(this, change);
-    const { degrees, c } = this;
-    const angle = (degrees * Math.PI) / 180;
-    const v = [UNIT * Math.cos(angle), -UNIT * Math.sin(angle)];
-    const rest = Math.sqrt(Math.max(1 - c * c, 0));
-    const ends = DRAWS.map(([z, noise]) => [[UNIT * z, 0], v.map((w) => w * (c * z + rest * noise))]);
-    redraw(
-      this.ways,
-      "path",
-      ends.map(([from, to]) => ({ d: `M${from}L${to.map((z) => z.toFixed(1))}` })),
-    );
-    redraw(
-      this.cloud,
-      "circle",
-      ends.map(([[x], [a, b]]) => ({ cx: a - x, cy: b, r: 2.5 })),
-    );
-    set(this.needles[0], { d: `M${-2.5 * UNIT} 0H${2.5 * UNIT}` });
-    set(this.needles[1], { d: `M${v.map((z) => -2.5 * z)}L${v.map((z) => 2.5 * z)}` });
+  draw() {
+    const [[plan, moves], { angle, c }] = [this.charts, this];
+    const at = (r) => [r * Math.cos(angle), r * Math.sin(angle)];
+    const ends = DRAWS.map(([z, noise]) => [[z, 0], at(c * z + Math.sqrt(1 - c * c) * noise)]);
+    redraw(this.ways, "path", ends, (pair) => ({ d: plan.line(pair) }));
+    redraw(this.cloud, "circle", ends, ([[x], [a, b]]) => moves.disc([a - x, b], 2.5));
+    set(this.turned, { d: plan.line([at(-2.5), at(2.5)]) });
     const moment = momentAt(c, 1, 1, angle);
     ellipse(this.ellipse, moment, UNIT);
-    const gaps = [];
-    const texts = this.rows.map(([p, [name, cost, bound]]) => {
+    const gaps = this.rows.map(({ p, cells }) => {
       const { lower, upper } = this.best(p);
-      name.textContent = `p = ${nameOf(p)}`;
-      cost.textContent = `this plan ${gauge(moment, p).toFixed(4)}`;
-      bound.textContent = `least ${upper.toFixed(4)}`;
-      gaps.push(upper - lower);
-      return `${name.textContent}: ${cost.textContent}, ${bound.textContent}`;
+      cells[1].textContent = `this plan ${gauge(moment, p).toFixed(4)}`;
+      cells[2].textContent = `least ${upper.toFixed(4)}`;
+      return upper - lower;
     });
-    const open = Math.max(...gaps);
-    this.account.textContent = `A metric proves each least cost: no plan costs less by more than ${open.toExponential(0)}.`;
-    this.angle.show(`${degrees}°`);
-    this.grip.input.value = c;
-    this.grip.show(c.toFixed(2));
-    set(this.moves, { "aria-label": `Displacements at ${degrees} degrees and correlation ${c.toFixed(2)}` });
-    this.say(texts.join("; "));
+    const open = Math.max(...gaps).toExponential(0);
+    this.account.textContent = `A metric proves each least cost: no plan costs less by more than ${open}.`;
+    set(moves.svg, { "aria-label": `Displacements at ${this.degrees} degrees and correlation ${c.toFixed(2)}` });
+    this.say(this.rows.map(({ cells }) => cells.map((cell) => cell.textContent).join(" ")).join("; "));
   }
 }

@@ -1,103 +1,70 @@
 import { climb } from "./climb.js";
+import { Picture } from "./picture.js";
 import { PRESETS } from "./presets.js";
-import { hue, panel, showBounds, speaker } from "./stage.js";
-import { add, choice, redraw, set, slider } from "./svg.js";
+import { hue, showBounds } from "./stage.js";
+import { add, choice, redraw, set } from "./svg.js";
 
-const [UNIT, HALF, HIGH] = [105, 140, 250]; // pixels: of the clouds, of s = 1, of the picture
+const [HALF, HIGH] = [140, 250]; // pixels of s = 1, and of the picture
 const TOLLS = Array.from({ length: 81 }, (_, k) => k / 40 - 1);
 const ABOUT = `Orange: the least bill for every split of the toll between the two axes. Grey: one plan's bill, a line.
   Black: the lowest lines, an upper bound; its top (ring) is asked next. Dots: what was asked, lower bounds.`;
 
 /** Step through the cutting planes of two clouds, on the segment of metrics of two axes that the reader turns. */
-export class Planes {
+export class Planes extends Picture {
   constructor(root, { preset = "sand" } = {}) {
-    Object.assign(this, { degrees: 0, step: 1, say: speaker(root) });
+    super(root, [105, HALF], ["plan of this problem", "bill, by toll"], { degrees: 0, problem: 1, preset });
     root.style.setProperty("--hue", hue(Infinity));
-    const pair = add(root, "div", { class: "swl-pair" });
-    const [clouds, bills] = ["the plan of this problem", "bill, by the share of the toll"].map((title) =>
-      panel(pair, `-155 ${-HIGH / 2} 310 ${HIGH}`, title),
-    );
-    const group = (svg, name) => add(svg, "g", { class: name });
-    this.axes = add(clouds, "path", { class: "swl-axis" });
-    [this.plan, this.dots] = ["swl-line swl-thin", ""].map((name) => group(clouds, name));
-    [this.lines, this.curves, this.asked] = ["swl-guide", "", "swl-fill"].map((name) => group(bills, name));
-    this.top = add(bills, "circle", { r: 6, class: "swl-bold" });
-    this.bills = bills;
+    const [clouds, bills] = this.charts;
+    this.axes = clouds.layer("swl-axis", "path", { d: "M-160 0H160M0 -160V160" });
+    [this.plan, this.dots] = ["swl-line swl-thin", ""].map((name) => clouds.layer(name));
+    [this.lines, this.asked] = ["swl-guide", "swl-fill"].map((name) => bills.layer(name));
+    [this.roof, this.curve] = ["swl-bold", "swl-line"].map((name) => bills.layer(name, "path"));
+    this.top = bills.layer("swl-bold", "circle");
     this.result = add(root, "div", { class: "swl-result" });
-    this.turn = slider(root, "turn axes", { min: 0, max: 90, value: 0 }, (degrees) => this.climb({ degrees }));
-    this.count = slider(root, "problem", { min: 1, max: 2, value: 1 }, (step) => this.show(step));
+    this.dial("degrees", "turn axes", { min: 0, max: 90 }, (z) => `${z}°`);
+    this.count = this.dial("problem", "problem", { min: 1 }, (z) => `${z} of ${this.steps.length}`);
     const tools = add(root, "div", { class: "swl-tools" });
-    for (const [name, by] of Object.entries({ "◂ back": -1, "next ▸": 1 }))
-      add(tools, "button", { type: "button" }, name).addEventListener("click", () => this.show(this.step + by));
+    this.button(tools, "◂ back", () => this.set({ problem: this.problem - 1 }));
+    this.button(tools, "next ▸", () => this.set({ problem: this.problem + 1 }));
     const names = Object.entries(PRESETS).map(([key, [name]]) => [key, name]);
-    choice(tools, "clouds ", Object.fromEntries(names), (name) => this.climb({ preset: name })).value = preset;
+    choice(tools, "clouds ", Object.fromEntries(names), (name) => this.set({ preset: name })).value = preset;
     add(root, "p", { class: "swl-soft" }, ABOUT);
-    this.climb({ preset });
+    this.set({});
   }
 
-  /** Solve all problems anew. */
-  climb(change) {
-    Object.assign(this, change);
-    [this.x, this.y] = PRESETS[this.preset].slice(1);
-    const [x, y] = [this.x, this.y].map((rows) => Float64Array.from(rows.flat()));
-    const { bill, steps } = climb(x, y, (this.degrees * Math.PI) / 180);
+  draw() {
+    const [{ degrees, preset }, [clouds, bills]] = [this, this.charts];
+    const [x, y] = PRESETS[preset].slice(1);
+    const flat = [x, y].map((rows) => Float64Array.from(rows.flat()));
+    const { bill, steps } = climb(...flat, (degrees * Math.PI) / 180);
+    this.problem = Math.min(Math.max(this.problem, 1), steps.length);
     this.steps = steps;
-    this.hill = TOLLS.map((s) => [s, bill(s)]);
-    this.scale = (0.75 * HIGH) / Math.max(...this.hill.map(([, z]) => z));
-    set(this.count.input, { max: steps.length });
-    this.turn.show(`${this.degrees}°`);
-    this.show(Math.min(this.step, steps.length));
-  }
-
-  show(step) {
-    this.step = Math.min(Math.max(step, 1), this.steps.length);
-    const [seen, scale] = [this.steps.slice(0, this.step), this.scale];
-    const now = seen.at(-1);
-    const at = ([s, z]) => `${(HALF * s).toFixed(1)} ${(HIGH / 2 - scale * z).toFixed(1)}`;
-    const path = (points) => `M${points.map(at).join("L")}`;
-    const height = (s) => Math.min(...seen.map(({ line: [a, b] }) => a + b * s));
-    const corners = [...TOLLS, ...this.steps.map(({ top }) => top)].sort((s, t) => s - t);
-    redraw(
-      this.lines,
-      "path",
-      seen.map(({ line: [a, b] }) => ({ d: path([-1, 1].map((s) => [s, a + b * s])) })),
-    );
-    redraw(this.curves, "path", [
-      { d: path(corners.map((s) => [s, height(s)])), class: "swl-bold" },
-      { d: path(this.hill), class: "swl-line" },
-    ]);
-    const disc = (s, z, r) => ({ cx: HALF * s, cy: HIGH / 2 - scale * z, r });
-    redraw(
-      this.asked,
-      "circle",
-      seen.map(({ s, value }) => disc(s, value, 4)),
-    );
-    set(this.top, disc(now.top, now.roof, 6));
-    this.drawClouds(now);
-    this.write(now);
-  }
-
-  drawClouds({ cells }) {
-    const place = ([x, y]) => [UNIT * x, -UNIT * y];
-    const circle = (name) => (point) => ({ cx: place(point)[0], cy: place(point)[1], r: 4.5, class: name });
-    redraw(this.dots, "circle", [...this.x.map(circle("swl-source")), ...this.y.map(circle("swl-target"))]);
-    const ends = cells.map((k) => [this.x[Math.floor(k / this.y.length)], this.y[k % this.y.length]]);
-    redraw(
-      this.plan,
-      "path",
-      ends.map(([from, to]) => ({ d: `M${place(from)}L${place(to)}` })),
-    );
-    set(this.axes, { d: "M-160 0H160M0 -160V160", transform: `rotate(${-this.degrees})` });
-  }
-
-  write({ lower, roof }) {
-    showBounds(this.result, lower * (1 - 1e-12), roof * (1 + 1e-12), "W²"); // rounding is less
-    const gap = roof - lower <= 1e-9 * lower ? "closed" : `${((100 * (roof - lower)) / roof).toPrecision(2)} %`;
-    add(this.result, "span", { class: "swl-soft" }, ` gap ${gap}`);
-    this.count.input.value = this.step;
-    this.count.show(`${this.step} of ${this.steps.length}`);
-    const text = `Problem ${this.step} of ${this.steps.length}: ${this.result.textContent}`;
-    set(this.bills, { "aria-label": text });
+    set(this.count, { max: steps.length });
+    const now = steps[this.problem - 1];
+    this.drawBills(bills, bill, steps.slice(0, this.problem), now);
+    const discs = (points, name) => points.map((point) => clouds.disc(point, 4.5, name));
+    redraw(this.dots, "circle", [...discs(x, "swl-source"), ...discs(y, "swl-target")]);
+    const ends = (k) => [x[Math.floor(k / y.length)], y[k % y.length]];
+    redraw(this.plan, "path", now.cells, (k) => ({ d: clouds.line(ends(k)) }));
+    set(this.axes, { transform: `rotate(${-degrees})` });
+    showBounds(this.result, now.lower * (1 - 1e-12), now.roof * (1 + 1e-12), "W²"); // rounding is less
+    add(this.result, "span", { class: "swl-soft" }, ` gap ${(100 * Math.max(now.roof / now.lower - 1, 0)).toFixed(2)} %`);
+    const text = `Problem ${this.problem} of ${steps.length}: ${this.result.textContent}`;
+    set(bills.svg, { "aria-label": text });
     this.say(text);
+  }
+
+  drawBills(chart, bill, seen, { top, roof }) {
+    const hill = TOLLS.map((s) => [s, bill(s)]);
+    const scale = (0.75 * HIGH) / HALF / Math.max(...hill.map(([, z]) => z));
+    const at = ([s, z]) => [s, scale * z - HIGH / 2 / HALF];
+    const path = (points) => ({ d: chart.line(points.map(at)) });
+    redraw(this.lines, "path", seen, ({ line: [a, b] }) => path([-1, 1].map((s) => [s, a + b * s])));
+    const height = (s) => Math.min(...seen.map(({ line: [a, b] }) => a + b * s));
+    const corners = [...TOLLS, ...seen.map((step) => step.top)].sort((s, t) => s - t);
+    set(this.roof, path(corners.map((s) => [s, height(s)])));
+    set(this.curve, path(hill));
+    redraw(this.asked, "circle", seen, ({ s, value }) => chart.disc(at([s, value]), 4));
+    set(this.top, chart.disc(at([top, roof]), 6, "swl-bold"));
   }
 }

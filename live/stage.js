@@ -33,13 +33,6 @@ export function showBounds(node, lower, upper, name) {
   return [low, high];
 }
 
-/** A picture under a title, below `parent`; returns its svg. */
-export function panel(parent, viewBox, title) {
-  const box = add(parent, "div", { class: "swl-panel" });
-  add(box, "p", {}, title);
-  return add(box, "svg", { class: "swl-scene", viewBox, role: "img" });
-}
-
 /** For screen readers: returns a function that says a text, or what a function answers, once changes pause. */
 export function speaker(root) {
   const place = add(root, "div", { class: "swl-hidden", "aria-live": "polite" });

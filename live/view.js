@@ -10,17 +10,16 @@ const REACH = [1.36, 1.06]; // how far points go from the middle
 const CLICKS = { source: "adds ●", target: "adds ○", weight: "makes heavier", remove: "removes" };
 const GAUGES = {
   all: "Schatten p",
-  one: "Ky Fan 1: worst direction",
-  two: "Ky Fan 2: total",
-  axes: "block-max of the two axes",
+  one: "Ky Fan 1: the worst",
+  two: "Ky Fan 2: the total",
+  axes: "block-max of the axes",
 };
-const ARROWS = { ArrowLeft: "-1 0", ArrowRight: "1 0", ArrowUp: "0 1", ArrowDown: "0 -1" };
+const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
 const METRIC = `Best metric Q: prices at which even the cheapest plan is as dear as can be; what it costs is the lower
   bound. A step of length 1 costs the square of how far the ellipse reaches in its direction, at most 1 (dashes).`;
 const KEYS = `Keys: Page Up and Page Down choose a point, arrows move it (Shift: farther), + and − change its weight,
   S and T add a source or a target, Delete removes.`;
 
-const clip = (z, low, high) => Math.min(Math.max(z, low), high);
 /** A plan that is solved and proved anew while its points are dragged. */
 export class LivePlan {
   /** `root` is filled; `preset` names an entry of PRESETS, t is the time of the geodesic. */
@@ -63,7 +62,7 @@ export class LivePlan {
 
   load(preset) {
     const [name, ...clouds] = PRESETS[preset];
-    this.points = clouds.flatMap((cloud, k) => cloud.map(([x, y]) => ({ x, y, weight: 1, target: k === 1 })));
+    this.points = clouds.flatMap((cloud, k) => cloud.map((at) => ({ at, weight: 1, target: k === 1 })));
     this.chosen = 0;
     this.change(name);
   }
@@ -77,7 +76,7 @@ export class LivePlan {
   }
 
   move(x, y) {
-    Object.assign(this.point, { x: clip(x, -REACH[0], REACH[0]), y: clip(y, -REACH[1], REACH[1]) });
+    this.point.at = [x, y].map((z, c) => Math.min(Math.max(z, -REACH[c]), REACH[c]));
     this.change();
   }
 
@@ -96,7 +95,7 @@ export class LivePlan {
   }
 
   reweigh(weight) {
-    this.point.weight = clip(weight, 1, HEAVIEST);
+    this.point.weight = Math.min(Math.max(weight, 1), HEAVIEST);
     this.change();
   }
 
@@ -121,7 +120,7 @@ export class LivePlan {
     });
     svg.addEventListener("pointermove", (event) => {
       const { x, y } = at(event);
-      moved ||= held && Math.hypot(this.point.x - x, this.point.y - y) > 0.02;
+      moved ||= held && Math.hypot(this.point.at[0] - x, this.point.at[1] - y) > 0.02;
       if (held && moved) this.move(x, y);
     });
     // a finger that holds a point does not scroll; touch-action on the point alone does not see to that
@@ -142,13 +141,11 @@ export class LivePlan {
   }
 
   press(event) {
-    const { key, shiftKey } = event;
-    const { x, y, weight } = this.point;
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
-    if (key in ARROWS) {
-      const [dx, dy] = ARROWS[key].split(" ").map((z) => z * (shiftKey ? 0.1 : 0.02));
-      this.move(x + dx, y + dy);
-    } else if (/^Page(Up|Down)$/.test(key)) this.choose(this.chosen + (key === "PageDown" ? 1 : -1));
+    const { key, shiftKey, ctrlKey, metaKey, altKey } = event;
+    const [{ weight }, [x, y], step] = [this.point, this.point.at, shiftKey ? 0.1 : 0.02];
+    if (ctrlKey || metaKey || altKey) return;
+    if (key in ARROWS) this.move(x + step * ARROWS[key][0], y + step * ARROWS[key][1]);
+    else if (/^Page(Up|Down)$/.test(key)) this.choose(this.chosen + (key === "PageDown" ? 1 : -1));
     else if (/^[-+=]$/.test(key)) this.reweigh(weight + (key === "-" ? -1 : 1));
     else if (/^[st]$/i.test(key)) this.insert(key.toLowerCase() === "t", x + 0.1, y + 0.1);
     else if (key === "Delete" || key === "Backspace") this.remove();
@@ -178,15 +175,13 @@ export class LivePlan {
 
   solve() {
     const sides = [this.alike(false), this.alike(true)];
-    const [x, y] = sides.map((points) => Float64Array.from(points.flatMap((point) => [point.x, point.y])));
+    const [x, y] = sides.map((points) => Float64Array.from(points.flatMap(({ at }) => at)));
     const [a, b] = sides.map((points) => Float64Array.from(points, (point) => point.weight));
     const begin = performance.now();
     this.result = this.solver.solve({ x, y, a, b, p: this.p, axes: this.axes });
     const milliseconds = performance.now() - begin;
-    const edges = Array.from(this.result.plan, (mass, k) => {
-      return { from: sides[0][Math.floor(k / b.length)], to: sides[1][k % b.length], mass };
-    });
-    this.edges = edges.filter((edge) => edge.mass > 0);
+    const edge = (mass, k) => ({ from: sides[0][Math.floor(k / b.length)], to: sides[1][k % b.length], mass });
+    this.edges = Array.from(this.result.plan, edge).filter(({ mass }) => mass > 0);
     this.stale = false;
     this.root.style.setProperty("--hue", this.axes ? "#b06d00" : hue(this.p));
     this.showExponent(this.p);
@@ -220,8 +215,8 @@ export class LivePlan {
   }
 
   describe() {
-    const { x, y, weight, target } = this.point;
+    const { at, weight, target } = this.point;
     const rank = this.alike(target).indexOf(this.point) + 1;
-    return `${target ? "target" : "source"} ${rank} at ${x.toFixed(2)}, ${y.toFixed(2)}, weight ${weight}`;
+    return `${target ? "target" : "source"} ${rank} at ${at.map((z) => z.toFixed(2)).join(", ")}, weight ${weight}`;
   }
 }

@@ -198,7 +198,7 @@ def test_planes_by_buttons_and_keyboard(open_page):  # noqa: F811
     page.get_by_role("slider", name="problem").fill("20")
     low, high = interval(page)
     assert high - low < 1e-8
-    assert "closed" in page.locator(".swl-result").inner_text()
+    assert "gap 0.00 %" in page.locator(".swl-result").inner_text()
     page.get_by_label("clouds").select_option("ring")
     assert interval(page) != (low, high)
     assert page.locator(".swl-source").count() == 24
