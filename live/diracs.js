@@ -12,8 +12,8 @@ export function momentAt(s, M, m, angle) {
 /**
  * The least gauge_p of `momentAt` over s from `low` to `high`, with both bounds.
  *
- * For the metric Q of a slightly smoothed gauge the price falls in s by 2 a^T Q b, which bisection brings to zero unless
- * an end is best. Any Q of K proves the bound <Q, M a a^T + m b b^T> - 2 max(low a^T Q b, high a^T Q b).
+ * For the metric Q of a slightly smoothed gauge the price falls in s by 2 a^T Q b, which bisection brings to zero,
+ * unless an end is best. Any Q of K proves the bound <Q, M a a^T + m b b^T> - 2 max(low a^T Q b, high a^T Q b).
  *
  * @returns {{s: number, lower: number, upper: number}}
  */

@@ -5,7 +5,7 @@ export const momentOfRows = (rows) =>
   displacements([0, 0], rows).map((entries) => entries.reduce((sum, z) => sum + z, 0) / entries.length);
 
 /**
- * Energy distance F = mean k(x, x') + mean k(y, y') - 2 mean k(x, y), k = -(r^2 + epsilon^2)^(1/2), of flat clouds x, y,
+ * Energy distance F = mean k(x, x') + mean k(y, y') - 2 mean k(x, y), k = -(r^2 + epsilon^2)^(1/2), of flat clouds,
  * and its force: n times the gradient in each x_i. As `swref.energies.MMD` with equal weights.
  *
  * @returns {{energy: number, force: Float64Array}}

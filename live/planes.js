@@ -48,7 +48,8 @@ export class Planes extends Picture {
     redraw(this.plan, "path", now.cells, (k) => ({ d: clouds.line(ends(k)) }));
     set(this.axes, { transform: `rotate(${-degrees})` });
     showBounds(this.result, now.lower * (1 - 1e-12), now.roof * (1 + 1e-12), "W²"); // rounding is less
-    add(this.result, "span", { class: "swl-soft" }, ` gap ${(100 * Math.max(now.roof / now.lower - 1, 0)).toFixed(2)} %`);
+    const gap = 100 * Math.max(now.roof / now.lower - 1, 0);
+    add(this.result, "span", { class: "swl-soft" }, ` gap ${gap.toFixed(2)} %`);
     const text = `Problem ${this.problem} of ${steps.length}: ${this.result.textContent}`;
     set(bills.svg, { "aria-label": text });
     this.say(text);

@@ -47,7 +47,7 @@ export function speaker(root) {
 
 /**
  * A slider of time from 0 to 1 with the buttons play and, on request, start again; readers who want no motion see no
- * play button. `onTime(t)` draws; what is shown is `time(t)`. With `back` time runs to and fro, else it stops at the end.
+ * play button. `onTime(t)` draws, `time(t)` is shown. With `back` time runs to and fro, else it stops at the end.
  */
 export class Player {
   constructor(root, label, { t = 0, lap, time = (t) => t, back = false, reset = false }, onTime) {
