@@ -31,6 +31,6 @@ function fill(root) {
 }
 
 window.swref = { solve, certify, Solver, fall, velocity, climb, least };
-const roots = document.querySelectorAll("[data-swref-live]");
-for (const root of roots) fill(root);
-if (document.querySelector('[data-swref-live=""]')) (window.requestIdleCallback ?? setTimeout)(() => warmUp());
+const roots = [...document.querySelectorAll("[data-swref-live]")];
+roots.forEach(fill);
+if (roots.some(({ dataset }) => dataset.swrefLive === "")) (window.requestIdleCallback ?? setTimeout)(() => warmUp());

@@ -360,7 +360,8 @@ def test_two_heaps_by_mouse(open_page):
     page = open_page()
     low, high = bounds(page)
     assert low <= 1 <= high <= low + 2e-6
-    assert page.locator(".swl-result i").count() == 2
+    open_digits = page.locator(".swl-result i").all_inner_texts()
+    assert [len(digits) for digits in open_digits] == 2 * [len(str(round(1e8 * (high - low))))]  # .99999982, 1.00000001
     drag(page, (0, 0.9), (1.0, 0.9))
     drag(page, (0, -0.9), (-1.0, 0.9))
     page.wait_for_function("parseFloat(document.querySelector('.swl-result').innerText) < 0.82")

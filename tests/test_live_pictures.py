@@ -204,6 +204,10 @@ def test_planes_by_buttons_and_keyboard(open_page):  # noqa: F811
     assert page.locator(".swl-source").count() == 24
 
 
+def test_every_slider_of_the_transport_picture_moves_it(open_page):  # noqa: F811
+    by_keyboard(open_page("sand"))
+
+
 # -- needles and masses on a circle -----------------------------------------------------------------------------------
 
 LEAST = (

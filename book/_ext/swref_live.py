@@ -1,6 +1,7 @@
 """Pictures that compute in the reader's browser: one classic script made of ``live/``, on pages that ask for it.
 
-A page asks with ``<div data-swref-live data-preset="heaps" data-p="Infinity">what is read without JavaScript</div>``.
+A page asks with ``<div data-swref-live data-preset="heaps" data-p="Infinity">what is read without JavaScript</div>``
+for a transport problem, with ``data-swref-live="falling"``, ``planes``, ``needles`` or ``circle`` for another picture.
 The script is classic, since browsers refuse modules on pages opened from disk, and complete: nothing else is loaded.
 ``live/`` is outside ``_static``, whose scripts Jupyter Book puts on every page, and outside ``swref``, whose files say
 when notebooks must run again.
