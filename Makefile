@@ -95,7 +95,7 @@ test: lint $(IPYTHON_CONFIG)
 browser: setup
 	@command -v chromium chromium-browser google-chrome >/dev/null || { echo "make: no Chromium found (Debian and Ubuntu: apt install chromium)" >&2; exit 1; }
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[browser]'
-	pytest -q tests/test_live.py
+	pytest -q tests/test_live.py tests/test_live_pictures.py
 
 lab: setup
 	jupyter lab --notebook-dir=book

@@ -2,7 +2,7 @@ const times = (n, at) => Array.from({ length: n }, (_, k) => at(k));
 const onCircle = (r, angle, s = r) => [r * Math.cos(angle), s * Math.sin(angle)];
 
 /** n points that fill an ellipse with half axes r, s around (x, y), as the seeds of a sunflower. */
-function heap(n, x, y, r, s = r) {
+export function heap(n, x, y, r, s = r) {
   const seed = (k) => onCircle(r * Math.sqrt((k + 0.5) / n), 2.39996 * k, s * Math.sqrt((k + 0.5) / n));
   return times(n, seed).map(([u, v]) => [x + u, y + v]);
 }

@@ -6,7 +6,6 @@ import { Transport } from "./transport.js";
 const KEPT = 8; // plans that the next call starts from
 const LOOSE = 0.2; // accuracy of the master problem, in units of the gap
 const DUST = 1e-9; // a plan of less weight is left out of the answer
-const STEP = [0.35, 0.7]; // the shortest step from the best metric to the proposed one, and how it shrinks
 
 /**
  * Cutting planes: W^2 = max over Q in K of min over plans of <Q, S>, as in swref.maxmin.
@@ -27,7 +26,7 @@ export class Solver {
     const { x, y, p } = problem;
     const [a, b] = [shares(problem.a), shares(problem.b)];
     const key = `${a}|${b}`;
-    if (key !== this.key) Object.assign(this, { key, plans: [], transport: new Transport(x, y, a, b) });
+    if (key !== this.key) Object.assign(this, { key, plans: [], transport: new Transport(a, b) });
     const D = displacements(x, y, problem.axes);
     const run = new Run(this.plans, D, p);
     let query = run.start();
@@ -40,12 +39,12 @@ export class Solver {
   }
 }
 
-/** The state of one call: plans with their moments, the bounds so far, the trust in proposals. */
+/** The state of one call: plans with their moments, and the bounds so far. */
 class Run {
   constructor(plans, D, p) {
     const moments = plans.map((plan) => momentOf(plan, D));
     Object.assign(this, { D, p, plans: [...plans], moments, slack: 1e-14 * Math.max(...D[0]) });
-    Object.assign(this, { weights: [], mix: [], upper: Infinity, best: { value: -Infinity }, trust: 1, history: [] });
+    Object.assign(this, { weights: [], mix: [], upper: Infinity, best: { value: -Infinity }, history: [] });
   }
 
   /** The first metric: that of the old plans at the new points, or the steepest at the identity. */
@@ -67,15 +66,13 @@ class Run {
 
   /** Take in the plan for one metric; returns the next metric to ask. */
   learn(query, answer) {
-    const better = answer.value > this.best.value;
-    if (better) this.best = { value: answer.value, q: query, g: answer.g };
+    if (answer.value > this.best.value) this.best = { value: answer.value, q: query, g: answer.g };
     this.plans.push(answer);
     this.moments.push(momentOf(answer, this.D));
     this.record(this.plans.map((plan) => +(plan === answer)));
     const proposal = this.enough(0) ? query : this.propose(LOOSE * (this.upper - this.best.value));
     this.history.push([Math.max(this.best.value, 0), this.upper]);
-    this.trust = better ? Math.min(1, this.trust / STEP[1]) : Math.max(STEP[0], STEP[1] * this.trust);
-    return proposal.map((z, c) => this.trust * z + (1 - this.trust) * this.best.q[c]);
+    return proposal;
   }
 
   /** The metric at the central mixture of all plans, to an accuracy in the units of W^2. */
@@ -103,6 +100,6 @@ class Run {
 }
 
 /** The moment [t, u, v] of a plan given by cells and masses. */
-function momentOf({ cells, masses }, D) {
+export function momentOf({ cells, masses }, D) {
   return D.map((entries) => cells.reduce((sum, cell, k) => sum + masses[k] * entries[cell], 0));
 }

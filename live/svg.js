@@ -16,10 +16,33 @@ export function add(parent, tag, attributes = {}, text = "") {
   return parent.appendChild(node);
 }
 
-/** Give `group` one child per item of attributes. Elements stay: a finger holds the one that it touched first. */
-export function redraw(group, tag, items) {
+/** Give `group` one child per item. Elements stay: a finger holds the one that it touched first. */
+export function redraw(group, tag, items, attributes = (item) => item) {
   while (group.children.length > items.length) group.lastChild.remove();
-  for (const [k, attributes] of items.entries()) set(group.children[k] ?? add(group, tag), attributes);
+  for (const [k, item] of items.entries()) set(group.children[k] ?? add(group, tag), attributes(item, k));
+}
+
+/** A picture in units of its own, with the origin in the middle and y upwards. */
+export class Chart {
+  constructor(parent, width, height, unit, attributes = {}) {
+    const viewBox = `${-width / 2} ${-height / 2} ${width} ${height}`;
+    Object.assign(this, { unit, svg: add(parent, "svg", { viewBox, ...attributes }) });
+  }
+
+  /** A new element of a class, a group unless `tag` says else. */
+  layer(name, tag = "g", attributes = {}) {
+    return add(this.svg, tag, { class: name, ...attributes });
+  }
+
+  /** Attributes of a circle around a point, with its radius in pixels. */
+  disc([x, y], r, name = "") {
+    return { cx: this.unit * x, cy: -this.unit * y, r, class: name };
+  }
+
+  /** The path through points. */
+  line(points) {
+    return `M${points.map(([x, y]) => `${(this.unit * x).toFixed(1)} ${(-this.unit * y).toFixed(1)}`).join("L")}`;
+  }
 }
 
 /** Make `node` the ellipse of S^(1/2), S = [t, u, v]; in pixels y points down. */

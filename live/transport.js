@@ -2,8 +2,7 @@ import { EPS, pair } from "./plane.js";
 
 /** Masses as whole numbers of equal sum, about 2^50: sums of them are exact, and empty cells are seen. */
 function wholeUnits(a, b) {
-  const gcd = (i, j) => (j ? gcd(j, i % j) : i);
-  const share = (a.length * b.length) / gcd(a.length, b.length); // so that equal weights stay equal
+  const share = a.length * b.length; // so that equal weights stay equal
   const total = share * 2 ** Math.floor(50 - Math.log2(share));
   const [A, B] = [a, b].map((w) => Float64Array.from(w, (z) => Math.max(Math.round(z * total), 1)));
   const surplus = A.reduce((s, z) => s + z, 0) - B.reduce((s, z) => s + z, 0);
@@ -19,31 +18,28 @@ function wholeUnits(a, b) {
  * cell hangs a source below a target; Cunningham 1976), so that ties cannot make it cycle.
  */
 export class Transport {
-  /** The monotone plan along one axis. x and y are flat clouds, a and b shares that sum to one. */
-  constructor(x, y, a, b) {
+  /** The north-west corner plan of a and b, shares that sum to one. */
+  constructor(a, b) {
     const [n, m] = [a.length, b.length];
     const size = n + m;
     Object.assign(this, { n, m, cost: new Float64Array(n * m) });
     for (const name of ["parent", "depth"]) this[name] = new Int32Array(size);
     for (const name of ["flow", "potential"]) this[name] = new Float64Array(size);
     const [A, B] = wholeUnits(a, b);
-    const height = (z, i) => z[2 * i] + z[2 * i + 1] / 2;
-    const sorted = (z) => [...Array(z.length / 2).keys()].sort((i, j) => height(z, i) - height(z, j));
-    const [s, t] = [sorted(x), sorted(y)];
     this.total = A.reduce((sum, z) => sum + z, 0);
-    this.parent[s[0]] = -1;
-    let [i, j, left, right, newSource] = [0, 0, A[s[0]], B[t[0]], false];
+    this.parent[0] = -1;
+    let [i, j, left, right, newSource] = [0, 0, A[0], B[0], false];
     for (;;) {
       const mass = Math.min(left, right);
-      const [child, parent] = newSource ? [s[i], n + t[j]] : [n + t[j], s[i]];
+      const [child, parent] = newSource ? [i, n + j] : [n + j, i];
       this.parent[child] = parent;
       this.flow[child] = mass;
       left -= mass;
       right -= mass;
       if (i === n - 1 && j === m - 1) return;
       newSource = j === m - 1 || (left === 0 && i < n - 1);
-      if (newSource) left = A[s[++i]];
-      else right = B[t[++j]];
+      if (newSource) left = A[++i];
+      else right = B[++j];
     }
   }
 

@@ -2,77 +2,67 @@ import { Scene, sidePictures } from "./pictures.js";
 import { eigenvalues } from "./plane.js";
 import { PRESETS } from "./presets.js";
 import { Solver } from "./solver.js";
-import { add, choice, slider } from "./svg.js";
+import { exponentSlider, hue, nameOf, Player, showBounds, speaker } from "./stage.js";
+import { add, choice } from "./svg.js";
 
 const [MOST, HEAVIEST, LAP] = [40, 8, 3000]; // points of a kind, weight, milliseconds of one way
 const REACH = [1.36, 1.06]; // how far points go from the middle
 const CLICKS = { source: "adds ●", target: "adds ○", weight: "makes heavier", remove: "removes" };
-const ARROWS = { ArrowLeft: "-1 0", ArrowRight: "1 0", ArrowUp: "0 1", ArrowDown: "0 -1" };
+const GAUGES = {
+  all: "Schatten p",
+  one: "Ky Fan 1: the worst",
+  two: "Ky Fan 2: the total",
+  axes: "block-max of the axes",
+};
+const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
+const METRIC = `Best metric Q: prices at which even the cheapest plan is as dear as can be; what it costs is the lower
+  bound. A step of length 1 costs the square of how far the ellipse reaches in its direction, at most 1 (dashes).`;
 const KEYS = `Keys: Page Up and Page Down choose a point, arrows move it (Shift: farther), + and − change its weight,
   S and T add a source or a target, Delete removes.`;
-
-/** The book's colour of the exponent p: linear in 1/p between orange, green and blue. */
-export const hue = (p) =>
-  p > 2 ? `color-mix(in srgb, #178f6b ${200 / p}%, #d9541e)` : `color-mix(in srgb, #2b7bba ${200 / p - 100}%, #178f6b)`;
-
-const nameOf = (p) => (p === Infinity ? "∞" : p.toFixed(p < 9.95 ? 2 : 0));
-const clip = (z, low, high) => Math.min(Math.max(z, low), high);
-/** Eight decimals, rounded outward: what is shown is proved. */
-const decimals = (z, up) =>
-  ((up ? Math.ceil(z * 1e8 * (1 + 2e-16)) : Math.floor(z * 1e8 * (1 - 2e-16))) / 1e8).toFixed(8);
 
 /** A plan that is solved and proved anew while its points are dragged. */
 export class LivePlan {
   /** `root` is filled; `preset` names an entry of PRESETS, t is the time of the geodesic. */
   constructor(root, { preset = "heaps", p = Infinity, t = 0.5 } = {}) {
-    Object.assign(this, { root, p, t, axes: false, points: [], chosen: 0, mode: "source", solver: new Solver() });
-    root.replaceChildren();
-    root.classList.add("swl");
+    Object.assign(this, { root, p, axes: false, points: [], chosen: 0, mode: "source", solver: new Solver() });
     const grid = add(root, "div", { class: "swl-grid" });
     this.scene = new Scene(grid);
     this.drawSide = sidePictures(grid);
     this.bounds = add(root, "div", { class: "swl-result" });
     this.account = add(root, "p", { class: "swl-soft" });
-    this.spoken = add(root, "div", { class: "swl-hidden", "aria-live": "polite" });
-    this.addControls(preset);
+    add(root, "p", { class: "swl-soft" }, METRIC);
+    this.say = speaker(root);
+    this.addControls(preset, t);
     this.listen();
     this.load(preset);
+    this.player.show(t);
   }
 
-  addControls(preset) {
-    const exponent = { min: 0, max: 100, value: Math.round(100 - 100 / this.p) };
-    this.exponent = slider(this.root, "exponent p", exponent, (s) => {
-      this.p = 100 / (100 - s);
-      this.change(`p is ${s === 100 ? "infinity" : nameOf(this.p)}`);
-    });
-    this.time = slider(this.root, "geodesic t", { min: 0, max: 1, step: 0.005, value: this.t }, (t) => {
-      this.t = t;
-      this.play(false);
-    });
-    const tools = add(this.root, "div", { class: "swl-tools" });
-    this.button = add(tools, "button", { type: "button", class: "swl-play" });
-    this.button.addEventListener("click", () => this.play(!this.playing));
-    this.play(false);
+  addControls(preset, t) {
+    this.showExponent = exponentSlider(this.root, (p) => this.pay("all", p));
+    this.player = new Player(this.root, "geodesic t", { t, lap: LAP, back: true }, () => this.request());
+    const { tools } = this.player;
     const names = Object.entries(PRESETS).map(([key, [name]]) => [key, name]);
     choice(tools, "start with ", Object.fromEntries(names), (key) => this.load(key)).value = preset;
     choice(tools, "a click ", CLICKS, (mode) => Object.assign(this, { mode }));
-    const axes = add(tools, "label", { title: "the gauge of the diagonal of S; at p = ∞ block-max of the two axes" });
-    const box = add(axes, "input", { type: "checkbox" });
-    axes.append("pay per axis");
-    box.addEventListener("change", () => {
-      this.axes = box.checked;
-      this.change(this.axes ? "axes only" : "all directions");
-    });
+    this.kind = choice(tools, "gauge ", GAUGES, (kind) => this.pay(kind, { two: 1, all: this.p }[kind] ?? Infinity));
     const id = `swl-${Math.random().toString(36).slice(2)}`;
     add(this.root, "p", { class: "swl-soft swl-help", id }, KEYS);
     this.scene.svg.setAttribute("aria-describedby", id);
+  }
+
+  /** Choose the gauge: `kind` is a key of GAUGES. */
+  pay(kind, p) {
+    Object.assign(this, { p, axes: kind === "axes" });
+    this.kind.value = kind;
+    this.change(kind === "all" ? `p is ${p === Infinity ? "infinity" : nameOf(p)}` : GAUGES[kind]);
   }
 
   // ---- edits --------------------------------------------------------------------------------------------------------
 
   load(preset) {
     const [name, ...clouds] = PRESETS[preset];
-    this.points = clouds.flatMap((cloud, k) => cloud.map(([x, y]) => ({ x, y, weight: 1, target: k === 1 })));
+    this.points = clouds.flatMap((cloud, k) => cloud.map((at) => ({ at, weight: 1, target: k === 1 })));
     this.chosen = 0;
     this.change(name);
   }
@@ -86,7 +76,7 @@ export class LivePlan {
   }
 
   move(x, y) {
-    Object.assign(this.point, { x: clip(x, -REACH[0], REACH[0]), y: clip(y, -REACH[1], REACH[1]) });
+    this.point.at = [x, y].map((z, c) => Math.min(Math.max(z, -REACH[c]), REACH[c]));
     this.change();
   }
 
@@ -105,7 +95,7 @@ export class LivePlan {
   }
 
   reweigh(weight) {
-    this.point.weight = clip(weight, 1, HEAVIEST);
+    this.point.weight = Math.min(Math.max(weight, 1), HEAVIEST);
     this.change();
   }
 
@@ -130,7 +120,7 @@ export class LivePlan {
     });
     svg.addEventListener("pointermove", (event) => {
       const { x, y } = at(event);
-      moved ||= held && Math.hypot(this.point.x - x, this.point.y - y) > 0.02;
+      moved ||= held && Math.hypot(this.point.at[0] - x, this.point.at[1] - y) > 0.02;
       if (held && moved) this.move(x, y);
     });
     // a finger that holds a point does not scroll; touch-action on the point alone does not see to that
@@ -151,13 +141,11 @@ export class LivePlan {
   }
 
   press(event) {
-    const { key, shiftKey } = event;
-    const { x, y, weight } = this.point;
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
-    if (key in ARROWS) {
-      const [dx, dy] = ARROWS[key].split(" ").map((z) => z * (shiftKey ? 0.1 : 0.02));
-      this.move(x + dx, y + dy);
-    } else if (/^Page(Up|Down)$/.test(key)) this.choose(this.chosen + (key === "PageDown" ? 1 : -1));
+    const { key, shiftKey, ctrlKey, metaKey, altKey } = event;
+    const [{ weight }, [x, y], step] = [this.point, this.point.at, shiftKey ? 0.1 : 0.02];
+    if (ctrlKey || metaKey || altKey) return;
+    if (key in ARROWS) this.move(x + step * ARROWS[key][0], y + step * ARROWS[key][1]);
+    else if (/^Page(Up|Down)$/.test(key)) this.choose(this.chosen + (key === "PageDown" ? 1 : -1));
     else if (/^[-+=]$/.test(key)) this.reweigh(weight + (key === "-" ? -1 : 1));
     else if (/^[st]$/i.test(key)) this.insert(key.toLowerCase() === "t", x + 0.1, y + 0.1);
     else if (key === "Delete" || key === "Backspace") this.remove();
@@ -175,55 +163,37 @@ export class LivePlan {
   }
 
   request() {
-    this.waiting ??= requestAnimationFrame((now) => this.frame(now));
+    this.waiting ??= requestAnimationFrame(() => this.frame());
   }
 
-  play(yes) {
-    this.playing = yes ? performance.now() - LAP * this.t : 0;
-    this.button.textContent = yes ? "❚❚ pause" : "▶ play";
-    this.request();
-  }
-
-  frame(now) {
+  frame() {
     this.waiting = null;
-    if (this.playing) {
-      const lap = Math.max(now - this.playing, 0) / LAP;
-      this.t = 1 - Math.abs(1 - (lap % 2)); // there and back
-      this.time.input.value = this.t;
-      this.request();
-    }
-    this.time.show(`t = ${this.t.toFixed(2)}`);
     if (this.stale) this.solve();
     this.scene.drawPoints(this.points, this.chosen);
-    this.scene.drawMass(this.edges, this.t);
+    this.scene.drawMass(this.edges, this.player.t);
   }
 
   solve() {
     const sides = [this.alike(false), this.alike(true)];
-    const [x, y] = sides.map((points) => Float64Array.from(points.flatMap((point) => [point.x, point.y])));
+    const [x, y] = sides.map((points) => Float64Array.from(points.flatMap(({ at }) => at)));
     const [a, b] = sides.map((points) => Float64Array.from(points, (point) => point.weight));
     const begin = performance.now();
     this.result = this.solver.solve({ x, y, a, b, p: this.p, axes: this.axes });
     const milliseconds = performance.now() - begin;
-    const edges = Array.from(this.result.plan, (mass, k) => {
-      return { from: sides[0][Math.floor(k / b.length)], to: sides[1][k % b.length], mass };
-    });
-    this.edges = edges.filter((edge) => edge.mass > 0);
+    const edge = (mass, k) => ({ from: sides[0][Math.floor(k / b.length)], to: sides[1][k % b.length], mass });
+    this.edges = Array.from(this.result.plan, edge).filter(({ mass }) => mass > 0);
     this.stale = false;
     this.root.style.setProperty("--hue", this.axes ? "#b06d00" : hue(this.p));
-    this.exponent.show(`p = ${nameOf(this.p)}`, this.p === Infinity ? "infinity" : nameOf(this.p));
+    this.showExponent(this.p);
     this.scene.drawPlan(this.edges);
     this.drawSide(this.result, this.edges);
     this.writeResult(milliseconds);
   }
 
-  /** The bounds, with the digits in which they differ marked, and what was done for them. */
+  /** The bounds, with the digits that the gap leaves open marked, and what was done for them. */
   writeResult(milliseconds) {
     const { lower, upper, moment, history } = this.result;
-    const [low, high] = [decimals(lower, false), decimals(upper, true)];
-    const differ = [...low].findIndex((digit, k) => digit !== high[k]);
-    const marked = (text) => (differ < 0 ? text : `${text.slice(0, differ)}<i>${text.slice(differ)}</i>`);
-    this.bounds.innerHTML = `${marked(low)} ≤ W² ≤ ${marked(high)}`;
+    const [low, high] = showBounds(this.bounds, lower, upper, "W²");
     const closed = upper - lower <= Math.max(1e-6 * upper, 1e-9) ? "proved to a millionth" : "GAP STILL OPEN";
     const [big, small] = eigenvalues(moment);
     const costs = `total ${(big + small).toFixed(3)} · worst direction ${big.toFixed(3)}`;
@@ -236,18 +206,17 @@ export class LivePlan {
 
   /** For screen readers: what changed, and from what to what W^2 went, once changes pause. */
   tell(what) {
-    clearTimeout(this.timer);
     if (!this.result) return; // nothing has changed yet
-    this.timer = setTimeout(() => {
+    this.say(() => {
       const [before, now] = [this.told, this.result.upper.toPrecision(4)];
       this.told = now;
-      this.spoken.textContent = `${what}. W squared ${before === now ? "is" : `went from ${before} to`} ${now}.`;
-    }, 400);
+      return `${what}. W squared ${before === now ? "is" : `went from ${before} to`} ${now}.`;
+    });
   }
 
   describe() {
-    const { x, y, weight, target } = this.point;
+    const { at, weight, target } = this.point;
     const rank = this.alike(target).indexOf(this.point) + 1;
-    return `${target ? "target" : "source"} ${rank} at ${x.toFixed(2)}, ${y.toFixed(2)}, weight ${weight}`;
+    return `${target ? "target" : "source"} ${rank} at ${at.map((z) => z.toFixed(2)).join(", ")}, weight ${weight}`;
   }
 }

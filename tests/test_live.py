@@ -23,7 +23,10 @@ import swref
 ROOT = Path(__file__).resolve().parents[1]
 LIVE = ROOT / "live"
 SCRIPTS = sorted(LIVE.glob("*.js"))
-CODE, BODY, WIDTH = 725, 45, 120  # lines of code, as many as there are; of a function; characters of a line
+BODY, WIDTH = 45, 120  # lines of a function, characters of a line
+# Most lines of code: of the transport picture (solver, certificate, view), of the other pictures and what they compute,
+# and of the helpers with which both draw.
+TRANSPORT, OTHERS, HELPERS = 620, 405, 120
 EXPONENTS = [1, 1.05, 1.5, 2, 3, 10, 100, np.inf]
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 FILLED = '<div data-swref-live data-preset="{}" data-p="{}"></div>'
@@ -75,16 +78,16 @@ def open_page(browser, tmp_path):
     """Opens a live picture from disk, in a browser without a network; at the end nothing may have gone wrong."""
     contexts, wrong = [], []
 
-    def open_page(preset="heaps", p="Infinity", **options):
+    def open_page(preset="heaps", p="Infinity", body=FILLED, **options):
         context = browser.new_context(offline=True, **options)
         contexts.append(context)
         page = context.new_page()
         page.on("console", lambda message: wrong.append(message.text))
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.on("request", lambda request: request.url.startswith("file:") or wrong.append(request.url))
-        (tmp_path / "page.html").write_text(document(FILLED.format(preset, p)), encoding="utf-8")
+        (tmp_path / "page.html").write_text(document(body.format(preset, p)), encoding="utf-8")
         page.goto((tmp_path / "page.html").as_uri())
-        page.wait_for_function("document.querySelector('.swl-result').textContent !== ''")
+        page.wait_for_function("document.querySelector('.swl-result')?.textContent !== ''")
         return page
 
     yield open_page
@@ -357,7 +360,8 @@ def test_two_heaps_by_mouse(open_page):
     page = open_page()
     low, high = bounds(page)
     assert low <= 1 <= high <= low + 2e-6
-    assert page.locator(".swl-result i").count() == 2
+    open_digits = page.locator(".swl-result i").all_inner_texts()
+    assert [len(digits) for digits in open_digits] == 2 * [len(str(round(1e8 * (high - low))))]  # .99999982, 1.00000001
     drag(page, (0, 0.9), (1.0, 0.9))
     drag(page, (0, -0.9), (-1.0, 0.9))
     page.wait_for_function("parseFloat(document.querySelector('.swl-result').innerText) < 0.82")
@@ -377,9 +381,15 @@ def test_weights_removal_and_axes(open_page):
     after(page, lambda: page.mouse.click(*on_scene(page, -0.95, 0)))
     assert page.locator(".swl-grip").count() == 47
     page.locator(".swl-tools select").first.select_option("needles")
-    page.locator("input[type=range]").first.fill("100")
     page.wait_for_timeout(200)
-    assert after(page, lambda: page.locator("input[type=checkbox]").check())[1] > 0
+    gauge, sliders = page.get_by_label("gauge"), page.locator("input[type=range]")
+    total = bounds(page)
+    worst = after(page, lambda: gauge.select_option("one"))
+    assert sliders.first.get_attribute("aria-valuetext") == "infinity"
+    assert after(page, lambda: gauge.select_option("axes"))[1] < worst[1] + 1e-9 < total[1]
+    assert after(page, lambda: gauge.select_option("two")) == total
+    after(page, lambda: sliders.first.fill("50"))
+    assert gauge.input_value() == "all"
 
 
 def test_keyboard_alone_and_what_is_said(open_page):
@@ -441,11 +451,11 @@ def test_a_drag_of_thirty_points_costs_less_than_a_frame(open_page):
     page = open_page("clouds")
     page.wait_for_timeout(1500)  # the reader reads first
     x, y = (float(page.locator(".swl-grip").first.get_attribute(name)) for name in ("cx", "cy"))
-    page.mouse.move(*on_scene(page, (x - 280) / 200, (220 - y) / 200))
+    page.mouse.move(*on_scene(page, x / 200, -y / 200))
     page.mouse.down()
     times = []
     for k in range(20):
-        here = (x - 280) / 200 + 0.02 * k, (220 - y) / 200 + 0.01 * k
+        here = x / 200 + 0.02 * k, -y / 200 + 0.01 * k
         after(page, lambda here=here: page.mouse.move(*on_scene(page, *here))) if k else None
         times.append(float(re.search(r"in ([\d.]+) ms", page.locator(".swl-soft").first.inner_text())[1]))
     page.mouse.up()
@@ -456,11 +466,11 @@ def test_a_drag_of_thirty_points_costs_less_than_a_frame(open_page):
 
 
 def test_the_sources_are_short_and_explained():
-    code = 0
+    code = {}
     for path in SCRIPTS:
         text = path.read_text(encoding="utf-8")
         lines = text.splitlines()
-        code += sum(not re.match(r"\s*($|//|/?\*)", line) for line in lines)
+        code[path.name] = sum(not re.match(r"\s*($|//|/?\*)", line) for line in lines)
         assert max(map(len, lines)) <= WIDTH
         for k, line in enumerate(lines):
             if line.startswith("export "):
@@ -468,7 +478,11 @@ def test_the_sources_are_short_and_explained():
             if re.match(r"(export )?function|  \w+\(.*\) \{$", line):
                 indent = re.match(" *", line)[0]
                 assert lines[k:].index(f"{indent}}}") <= BODY + 1, f"{path.name}: {line}"
-    assert code == CODE
+    helpers, live = {"svg.js", "stage.js"}, extension("swref_live")
+    transport = {*live.modules("view.js"), *live.modules("solve.js")} - helpers
+    budgets = {TRANSPORT: transport, HELPERS: helpers, OTHERS: code.keys() - transport - helpers}
+    for most, names in budgets.items():
+        assert sum(code[name] for name in names) <= most
 
 
 def test_notebooks_do_not_run_again_for_it(monkeypatch):

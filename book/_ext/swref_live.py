@@ -1,6 +1,7 @@
 """Pictures that compute in the reader's browser: one classic script made of ``live/``, on pages that ask for it.
 
-A page asks with ``<div data-swref-live data-preset="heaps" data-p="Infinity">what is read without JavaScript</div>``.
+A page asks with ``<div data-swref-live data-preset="heaps" data-p="Infinity">what is read without JavaScript</div>``
+for a transport problem, with ``data-swref-live="falling"``, ``planes``, ``needles`` or ``circle`` for another picture.
 The script is classic, since browsers refuse modules on pages opened from disk, and complete: nothing else is loaded.
 ``live/`` is outside ``_static``, whose scripts Jupyter Book puts on every page, and outside ``swref``, whose files say
 when notebooks must run again.
@@ -11,6 +12,7 @@ from pathlib import Path
 
 LIVE = Path(__file__).resolve().parents[2] / "live"
 MARK = "data-swref-live"
+EXPORT = re.compile(r"^export (?=(?:class|const|function) (\w+))", re.MULTILINE)
 IMPORT = re.compile(r'^import \{[^}]*\} from "\./(\w+\.js)";\n', re.MULTILINE)
 
 
@@ -22,11 +24,17 @@ def modules(name="page.js", done=()):
     return (*done, name)
 
 
+def scope(name):
+    """A module as a function that answers what it exports: what it keeps to itself may have any name."""
+    source = IMPORT.sub("", (LIVE / name).read_text(encoding="utf-8"))
+    exported = ", ".join(EXPORT.findall(source))
+    body = EXPORT.sub("", source)
+    return f"const {{ {exported} }} = (() => {{\n{body}return {{ {exported} }};\n}})();\n"
+
+
 def bundle():
-    """The modules as one script, in a function of its own; names of the top level must differ between modules."""
-    source = "\n".join((LIVE / name).read_text(encoding="utf-8") for name in modules())
-    body = re.sub(r"^export ", "", IMPORT.sub("", source), flags=re.MULTILINE)
-    return f'(() => {{\n"use strict";\n{body}}})();\n'
+    """The modules as one script, in a function of its own; what modules export must have different names."""
+    return f'(() => {{\n"use strict";\n{"".join(map(scope, modules()))}}})();\n'
 
 
 def write(app):
