@@ -42,9 +42,9 @@ class Setting(Protocol):
 class Problem:
     """The teacher (3, 3), the start (n, 3) of the student, and the energy: half the mean squared error."""
 
-    teacher: np.ndarray
-    start: np.ndarray
-    energy: TwoLayerNet
+    teacher: np.ndarray  # (3, 3): three neurons
+    start: np.ndarray  # (n, 3): of the student
+    energy: TwoLayerNet  # half the mean squared error
 
 
 def problem(n: int = NEURONS, size: int = INPUTS, seed: int = SEED, activation: Activation = "relu") -> Problem:
