@@ -59,7 +59,9 @@ FORMULAS = {
     "swref.tangent_norm": r"N(v)=\gamma\Bigl(\sum_iw_iv_iv_i^\T\Bigr)^{1/2}",
     "swref.dual_norm": r"N^*(g)=\max\Bigl\{\sum_iw_i\,g_i\cdot v_i:\ N(v)\le1\Bigr\}",
     # energies and flows
-    "swref.energies.MMD": r"\mathcal F=\sum_{ij}w_iw_jk(x_i,x_j)+\sum_{ij}v_iv_jk(y_i,y_j)\qquad-2\sum_{ij}w_iv_jk(x_i,y_j)",
+    "swref.energies.MMD": r"""
+        \mathcal F=\sum_{ij}w_iw_jk(x_i,x_j)+\sum_{ij}v_iv_jk(y_i,y_j)
+        \qquad-2\sum_{ij}w_iv_jk(x_i,y_j)""",
     "swref.energies.TwoLayerNet": r"""
         \mathcal F=\frac1{2N}\sum_j\bigl(H(z_j)-y_j\bigr)^2,\qquad H(z)=\sum_iw_iu_i\,\sigma(v_i\cdot z)""",
     "swref.energies.Attention": r"""
