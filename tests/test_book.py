@@ -4,6 +4,7 @@ import ast
 import dataclasses
 import importlib.util
 import inspect
+import json
 import re
 import runpy
 import sys
@@ -272,3 +273,83 @@ def test_what_users_call_has_an_example_on_the_page_itself():
     words = set(re.findall(r"\w+", "\n".join(blocks)))
     names = set(LISTED) - set(results()) - {name for name in LISTED if name.startswith(SHOWN_IN_CHAPTERS)}
     assert {name for name in names if name.split(".")[-1] not in words} == set()
+
+
+# -- Results, scope and errata ----------------------------------------------------------------------------------------
+
+ERRATA = (ROOT / "book" / "scope_and_errata.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def shown_results():
+    return extension("swref_results")
+
+
+def test_every_section_of_the_results_page_has_rows(shown_results):
+    page = (ROOT / "book" / "results.md").read_text(encoding="utf-8")
+    assert re.findall(r"^```{results} (\w+)$", page, flags=re.MULTILINE) == list(shown_results.SECTIONS)
+    for section in shown_results.SECTIONS:
+        found = shown_results.rows(section)
+        assert found
+        for row, command in found:
+            assert f"book/{row.page}" in pages()
+            assert not re.search(r"\b(nan|inf|None)\b", row.what + row.found)
+            assert re.fullmatch(r"python (book/figures|benchmarks/\w+)\.py [\w-]+( --save)?", command)
+            assert (ROOT / command.split()[1]).exists()
+
+
+def test_a_run_that_is_not_stored_leaves_its_rows_out(shown_results, tmp_path):
+    for section in shown_results.SECTIONS:
+        assert shown_results.rows(section, tmp_path) == []
+
+
+def test_a_row_shows_what_its_run_stored(shown_results, tmp_path):
+    (tmp_path / "results").mkdir()
+    rows = [{"kind": k, "d": 2, "n": n, "seconds": s, "MB": 9.0, "gap": 1e-14, "exponent": 1.3}
+            for k, n, s in (("a", 10, 1.0), ("a", 70, 7.0), ("b", 70, 11.0))]  # fmt: skip
+    (tmp_path / "results" / "large-far.json").write_text(json.dumps({"command": "x", "rows": rows}), encoding="utf-8")
+    ((row, command),) = shown_results.rows("solvers", tmp_path)
+    assert (row.what, command) == ("One metric, $n=70$, $d=2$, 2 kinds of clouds and weights", "x")
+    assert row.found.startswith("7 to 11 s, at most 9 MB, gap at most $1\\cdot10^{-14}$; ")
+
+
+def test_intervals_of_the_results_page_are_rounded_outwards(shown_results):
+    assert shown_results.interval(0.12345649, 0.12345651, 6) == "[0.123456, 0.123457]"
+    assert shown_results.interval(17.90076, 17.90077, 6) == "[17.9007, 17.9008]"
+    assert shown_results.interval(0.407711, 0.407711, 6) == "[0.407710, 0.407712]"  # the seventh digit was rounded
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "book" / "results").glob("*.json")), ids=lambda p: p.stem)
+def test_stored_benchmarks_are_small_and_say_how_they_were_made(path, shown_results):
+    script, section = path.stem.split("-")
+    record = json.loads(path.read_text(encoding="utf-8"))
+    assert record["command"] == f"python benchmarks/{script}.py {section} --save"
+    assert re.fullmatch(r"\d+ cores, \w+, \d+ GB, load [\d.]+", record["machine"])  # no name
+    assert path.stem in {name for found in shown_results.SECTIONS.values() for name, _ in found}
+    assert path.stat().st_size < 20_000
+    assert f"def section_{section}" in (ROOT / "benchmarks" / f"{script}.py").read_text(encoding="utf-8")
+
+
+def test_numbers_and_statements_of_the_errata_exist(shown_results):
+    numbers = re.findall(r"{stored}`([^`]+)`", ERRATA)
+    assert len(numbers) > 10
+    assert all(shown_results.stored("", "", text, 0, None)[0][0].astext() for text in numbers)
+    labels = {
+        label for path in NOTEBOOKS for label in re.findall(r":label: ([\w-]+)", path.read_text(encoding="utf-8"))
+    }
+    assert set(re.findall(r"{prf:ref}`([\w-]+)`", ERRATA)) <= labels
+    assert {f"book/{page}" for page in re.findall(r"{doc}`(\w+)`", ERRATA)} <= set(pages())
+
+
+def test_every_entry_of_the_errata_has_its_four_parts_and_a_number_of_the_paper():
+    entries = ERRATA.split("## What swref does not do")[0].split("\n### ")[1:]
+    numbers = set(statements())
+    for entry in entries:
+        assert re.findall(r"^- \*\*(.*?)\.\*\*", entry, flags=re.MULTILINE) == [
+            "Statement",
+            "The matter",
+            "Evidence",
+            "What follows",
+        ]
+        title = entry.splitlines()[0]
+        assert set(re.findall(PAPER, title)) & numbers or re.search(r"Figures? \d|App\. B", title)

@@ -1,8 +1,8 @@
 """The Results page: tables of numbers that go beyond the paper, each read from the file that its run left.
 
 ``{results} distances`` shows the rows of the functions below that carry this section's name. A function takes one
-stored run, a figure of ``book/_static/figures`` or a benchmark of ``book/results``, and yields rows; where the run is not
-stored, its rows are left out. No number stands in this file.
+stored run, a figure of ``book/_static/figures`` or a benchmark of ``book/results``, and yields rows; where the run is
+not stored, its rows are left out. No number stands in this file.
 """
 
 import json
@@ -254,12 +254,13 @@ def mmd(run):
 
 @shown("flows", "modes")
 def rank_loss(run):
-    found = run.numbers
+    found, tols = run.numbers, run.settings["tols"]
     yield Row(
         f"Linear networks of Figure 6: flows that lose rank, of {run.settings['flows']}",
         "a later revision treats loss of rank",
         f"{found['lost']}, at times {span(found['times'])}, exactly the {found['beyond']} whose target lies beyond the "
-        f"threshold $s_02^{{p/(p-1)}}$; from a tolerance of {run.settings['tols'][-2]:g} to {run.settings['tols'][-1]:g} the times move by {power(found['moved'][-1])}",
+        f"threshold $s_02^{{p/(p-1)}}$; from tolerance {tols[-2]:g} to {tols[-1]:g} the times move by "
+        f"{power(found['moved'][-1])}",
         "gaussian_flows",
     )
     yield Row(
@@ -434,7 +435,20 @@ class Machines(SphinxDirective):
         return node.children
 
 
+def stored(name, rawtext, text, lineno, inliner, options=None, content=None):
+    """One number in the prose: {stored}`run|key|...|format`; ``min`` and ``max`` of an array are keys too."""
+    run, *keys, form = text.split("|")
+    value = vars(load(run))
+    for key in [*([] if keys[0] in value else ["numbers"]), *keys]:
+        if key in ("min", "max"):
+            value = getattr(np, key)(value)
+        else:
+            value = value[int(key) if isinstance(value, (list, np.ndarray)) else key]
+    return [nodes.inline(rawtext, f"{value:{form}}")], []
+
+
 def setup(app):
+    app.add_role("stored", stored)
     app.add_directive("results", Results)
     app.add_directive("machines", Machines)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
