@@ -62,7 +62,7 @@ def problem(n: int = NEURONS, size: int = INPUTS, seed: int = SEED, activation: 
 
 
 def dissipation_ratio(problem: Setting, gauge: str | Gauge = "operator") -> float:
-    """N*_gauge(g)^2 / N*_trace(g)^2 at the start: between 1 and 3, the dimension, for the operator gauge."""
+    """N*_gauge(g)^2 / N*_trace(g)^2 at the start of a ``problem``: from 1 to 3 for the operator ``gauge``."""
     g = problem.energy.force(problem.start)
     return (dual_norm(g, gauge) / dual_norm(g, "trace")) ** 2
 
