@@ -1,11 +1,17 @@
-"""The command line, the clock and the plugin that benchmarks share."""
+"""The command line, the clock and the plugin that benchmarks share, and the store of what the Results page shows."""
 
+import json
+import os
+import platform
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 
 import swref
+
+STORE = Path(__file__).resolve().parents[1] / "book" / "results"
 
 
 class TwoFunctions(swref.Gauge):
@@ -24,17 +30,35 @@ class TwoFunctions(swref.Gauge):
 def main(namespace, failed=()):
     """Run the functions ``section_<name>`` of a script whose names are on the command line, or all of them.
 
-    Exits with an error for an unknown name, or when ``failed``, names collected meanwhile, is not empty.
+    With ``--save``, the rows that a section returns, dictionaries, are stored for the Results page. Exits with an error
+    for an unknown name, or when ``failed``, names collected meanwhile, is not empty.
     """
     sections = {name.removeprefix("section_"): f for name, f in namespace.items() if name.startswith("section_")}
-    wanted = sys.argv[1:] or list(sections)
+    wanted = [word for word in sys.argv[1:] if word != "--save"] or list(sections)
     if unknown := set(wanted) - set(sections):
         sys.exit(f"unknown section {', '.join(sorted(unknown))}; known: {', '.join(sections)}")
     for name in wanted:
         print(name)
-        sections[name]()
+        rows = sections[name]()
+        if rows and "--save" in sys.argv:
+            store(Path(sys.argv[0]).stem, name, rows)
     if failed:
         sys.exit(f"claims that do not hold: {', '.join(failed)}")
+
+
+def store(script, section, rows, folder=STORE):
+    """Write ``rows`` as folder/script-section.json, with the command and what the machine is, floats to four digits."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    record = {
+        "command": f"python benchmarks/{script}.py {section} --save",
+        "machine": f"{os.cpu_count()} cores, {platform.machine()}, {memory:.0f} GB, load {os.getloadavg()[1]:.1f}",
+        "versions": {"swref": swref.__version__, "numpy": np.__version__, "python": platform.python_version()},
+    }
+    rows = [{k: float(f"{v:.4g}") if isinstance(v, float) else v for k, v in row.items()} for row in rows]
+    head = ",\n".join(f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in record.items())
+    body = ",\n".join(f"    {json.dumps(row, allow_nan=False)}" for row in rows)
+    folder.mkdir(exist_ok=True)
+    (folder / f"{script}-{section}.json").write_text(f'{{\n{head},\n  "rows": [\n{body}\n  ]\n}}\n', encoding="utf-8")
 
 
 def median_seconds(call, repeats):

@@ -2,6 +2,7 @@
 
     python benchmarks/joint.py              # all sections, about half an hour
     python benchmarks/joint.py clouds20     # one of the sections below
+    python benchmarks/joint.py clouds20 --save    # and the rows stored for the book's Results page
 
 memory         peak resident memory of one distance, d = 50, n = 2,000
 clouds20       d = 20, n = 500, to 1e-6
@@ -79,13 +80,16 @@ def alone(call):
 
 
 def beside(title, x, y, gauge, tol):
-    """The hybrid and the engine on the same clouds in the same run."""
+    """The hybrid and the engine on the same clouds in the same run; returns the row to store."""
     start = time.process_time()
     result = swref.transport(x, y, gauge, tol=tol, strict=False)
     seconds = time.process_time() - start
     engine = alone(lambda: swref.transport(x, y, gauge, tol=tol, strict=False))
     certified = f"{seconds:6.2f} s {result.iterations:4} steps, certified gap {result.relative_gap:.1e}"
     print(f"  {title}, {gauge!r:18}: {certified} | engine {engine}", flush=True)
+    row = {"n": len(x), "d": x.shape[1], "gauge": repr(gauge), "seconds": seconds, "steps": result.iterations}
+    row |= {"gap": result.relative_gap, "engine seconds": engine.seconds, "engine gap": float(engine.gap)}
+    return row | {"engine calls": engine.calls}
 
 
 def warm():
@@ -106,26 +110,25 @@ def section_memory():  # the first section: a process does not forget its peak
 
 def section_clouds20():
     warm()
-    for gauge in (OPERATOR, KYFAN, swref.get_gauge("kyfan", k=10), FROBENIUS):
-        beside("d = 20, n =  500", *clouds(500, 20), gauge, 1e-6)
+    gauges = OPERATOR, KYFAN, swref.get_gauge("kyfan", k=10), FROBENIUS
+    return [beside("d = 20, n =  500", *clouds(500, 20), gauge, 1e-6) for gauge in gauges]
 
 
 def section_clouds50():
     warm()
-    for gauge in (OPERATOR, KYFAN, swref.get_gauge("kyfan", k=25), FROBENIUS):
-        beside("d = 50, n = 1000", *clouds(1000, 50), gauge, 1e-6)
+    gauges = OPERATOR, KYFAN, swref.get_gauge("kyfan", k=25), FROBENIUS
+    return [beside("d = 50, n = 1000", *clouds(1000, 50), gauge, 1e-6) for gauge in gauges]
 
 
 def section_clouds50large():
     warm()
-    for gauge in (OPERATOR, KYFAN):
-        beside("d = 50, n = 2000", *clouds(2000, 50), gauge, 1e-6)
+    return [beside("d = 50, n = 2000", *clouds(2000, 50), gauge, 1e-6) for gauge in (OPERATOR, KYFAN)]
 
 
 def section_schatten():
     warm()
-    for p in (1.3, 2, 3, 4, 8):
-        beside("d = 20, n =  500", *clouds(500, 20), swref.get_gauge("schatten", p=p), 1e-6)
+    gauges = [swref.get_gauge("schatten", p=p) for p in (1.3, 2, 3, 4, 8)]
+    return [beside("d = 20, n =  500", *clouds(500, 20), gauge, 1e-6) for gauge in gauges]
 
 
 def frank_wolfe(x, y, k, clock, tol):
@@ -158,14 +161,17 @@ def frank_wolfe(x, y, k, clock, tol):
 def section_cube():
     warm()
     print("  n = 100, Ky Fan 2, to 1e-3; peer: Frank-Wolfe of subspace robust Wasserstein, certified the same way")
+    rows = []
     for d in (30, 100, 250, 1000):
         x, y = hypercube(100, d)
-        beside(f"d = {d:4}", x, y, KYFAN, 1e-3)
+        row = beside(f"d = {d:4}", x, y, KYFAN, 1e-3)
         peer = Clock(PATIENCE)
         frank_wolfe(x, y, 2, peer, 1e-3)
         print(f"            Frank-Wolfe {peer}", flush=True)
+        rows.append(row | {"peer seconds": peer.seconds, "peer gap": float(peer.gap), "peer calls": peer.calls})
     for d, gauge in ((250, KYFAN), (250, OPERATOR)):
         beside(f"to 1e-6, d = {d}", *hypercube(100, d), gauge, 1e-6)
+    return rows
 
 
 def section_gaussians():

@@ -2,6 +2,7 @@
 
     python benchmarks/large.py             # all sections, about forty minutes
     python benchmarks/large.py metric      # one of: metric, far, distance, hard, warm, matrix, profile, pairs
+    python benchmarks/large.py far --save  # the same, and the rows stored for the book's Results page
 
 metric    one metric, n = 8000: ``exact_transport`` beside ``ot.emd2`` with its cost matrix ready; memory of both
 far       one metric, n = 1e4, 3e4, 1e5, four kinds of clouds: seconds, memory, gap, exponents
@@ -107,6 +108,7 @@ def distance(n, p):
 
 
 def section_metric():
+    rows = []
     for d in (2, 3):
         for weights in ("equal", "random"):
             ours, memory, (value, gap, _) = measured(exact, "uniform", 8000, d, weights)
@@ -116,9 +118,13 @@ def section_metric():
                 f"ot.emd2 {floor:.1f} s, {theirs:.0f} MB: {floor / ours:.0f} x; apart by {abs(value / peer - 1):.0e}",
                 flush=True,
             )
+            row = {"n": 8000, "d": d, "weights": weights, "seconds": ours, "MB": memory, "gap": gap}
+            rows.append(row | {"emd2 seconds": floor, "emd2 MB": theirs})
+    return rows
 
 
 def section_far():
+    rows = []
     for d in (2, 3):
         for kind in KINDS:
             for weights in ("equal", "random"):
@@ -131,11 +137,16 @@ def section_far():
                     + f"; exponent {exponent:.2f}",
                     flush=True,
                 )
+                for n, (seconds, memory, (_, gap, _)) in zip(sizes, runs, strict=True):
+                    row = {"kind": kind, "d": d, "weights": weights, "n": n, "seconds": seconds, "MB": memory}
+                    rows.append(row | {"gap": gap, "exponent": float(exponent)})
+    return rows
 
 
 def section_distance():
     _, _, (_, floor) = measured(emd2, "gauss", 8000, 2, "equal")
     print(f"  one ot.emd2 at n = 8000: {floor:.1f} s")
+    rows = []
     for n in (8000, 30_000, 100_000):
         for p in (2, np.inf):
             seconds, memory, (calls, gap, status) = measured(distance, n, p)
@@ -144,6 +155,9 @@ def section_distance():
                 f"gap {gap:.1e}, {status}",
                 flush=True,
             )
+            row = {"n": n, "p": f"{p}", "seconds": seconds, "MB": memory, "calls": calls, "gap": gap}
+            rows.append(row | {"emd2 seconds at 8000": floor})
+    return rows
 
 
 def section_hard():

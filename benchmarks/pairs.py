@@ -1,7 +1,7 @@
 """What do two processes bring to ``swref.pairwise``? Wall-clock seconds, and whether every bit is the same.
 
     python benchmarks/pairs.py             # about two minutes
-    python benchmarks/pairs.py processes   # one of: processes, threads
+    python benchmarks/pairs.py processes   # one of: processes, threads; --save stores for the book's Results page
 
 processes  40 clouds of 300 points in the plane, 780 pairs at p = inf: this process, a pool of one, a pool of two
 threads    the same by two threads: what of the time is spent without Python's lock
@@ -33,6 +33,7 @@ def timed(executor=None):
 def report(name, seconds, result, reference):
     same = all(np.array_equal(getattr(result, field), getattr(reference[1], field)) for field in FIELDS)
     print(f"  {name:20} {seconds:6.1f} s   {reference[0] / seconds:4.2f} x   {'same bits' if same else 'OTHER BITS'}")
+    return {"name": name, "seconds": seconds, "times": reference[0] / seconds, "same bits": same}
 
 
 def pool(kind, workers):
@@ -44,10 +45,10 @@ def pool(kind, workers):
 def section_processes():
     swref.transport(CLOUDS[0], CLOUDS[1], "operator")
     alone = timed()
-    report("this process", *alone, alone)
+    rows = [report("this process", *alone, alone)]
     one = pool(ProcessPoolExecutor, 1)
-    report("pool of one", *one, one)
-    report("pool of two", *pool(ProcessPoolExecutor, 2), one)
+    rows.append(report("pool of one", *one, one))
+    return [*rows, report("pool of two", *pool(ProcessPoolExecutor, 2), one)]
 
 
 def section_threads():

@@ -2,6 +2,7 @@
 
     python benchmarks/static.py            # all sections, about ten minutes
     python benchmarks/static.py conic      # one of: memory, conic, emd, agreement, plugin, high, threads, import
+    python benchmarks/static.py conic --save   # and the rows stored for the book's Results page
 
 memory     peak resident memory at n = 2000
 conic      the full-coupling conic program in CVXPY (Clarabel), n = 200, d = 2, the same clouds
@@ -84,6 +85,7 @@ def section_memory():  # the first section: a process does not forget its peak
 def section_conic():
     print("n = 200, d = 2, gap 1e-6, against the conic program in CVXPY")
     swref.transport(*clouds(10, 2, 0), OPERATOR)
+    rows = []
     for kind, gauge in (("schatten 2", SCHATTEN_2), ("operator", OPERATOR)):
         ratios = []
         for seed in range(3):
@@ -96,10 +98,13 @@ def section_conic():
                 f"{theirs / ours:.0f} x; relative difference {abs(value / result.upper_bound - 1):.1e}"
             )
         print(f"  {kind:11} median {np.median(ratios):.0f} x")
+        rows.append({"gauge": kind, "n": 200, "times": float(np.median(ratios)), "least": float(min(ratios))})
+    return rows
 
 
 def section_emd():
     print("in units of one ot.emd2 with its cost matrix ready")
+    rows = []
     cases = [
         (1500, 2, SCHATTEN_2, 1e-6),
         (1500, 2, OPERATOR, 1e-6),
@@ -120,6 +125,8 @@ def section_emd():
                 f"({floor * 1e3:.0f} ms each), {result.iterations} calls"
             )
         print(f"  n = {n}, d = {d}, {gauge}: median {np.median(units):.1f} emd2")
+        rows.append({"n": n, "d": d, "gauge": repr(gauge), "tol": tol, "emd2": float(np.median(units))})
+    return rows
 
 
 def section_warm():

@@ -57,15 +57,15 @@ class Result(Report):
     accounted for.
     """
 
-    distance: float
-    lower_bound: float
-    upper_bound: float
+    distance: float  # W_gamma: the root of upper_bound, right even where its square is out of range
+    lower_bound: float  # of W_gamma^2, proved
+    upper_bound: float  # of W_gamma^2, proved
     relative_gap: float  # (U - L)/U, and 0 when U = 0
-    moment: np.ndarray = field(repr=False)
-    metric: np.ndarray = field(repr=False)
-    status: Literal["converged", "max_iter", "stalled", "interrupted", "rounding"]  # see ``_results.STATUS``
-    iterations: int
-    history: np.ndarray = field(repr=False)
+    moment: np.ndarray = field(repr=False)  # (d, d): second moment of the displacement, its gauge is U
+    metric: np.ndarray = field(repr=False)  # (d, d): the Q* in K that gives L
+    status: Literal["converged", "max_iter", "stalled", "interrupted", "rounding"]  # why the run ended, a key of STATUS
+    iterations: int  # oracle calls, or steps of the solver
+    history: np.ndarray = field(repr=False)  # (iterations, 2): L and U after each, rounding not yet counted
 
     _steps = "oracle calls"
 

@@ -47,13 +47,13 @@ class Oracle(Protocol):
 class Solution:
     """lower <= max_Q min_pi <Q, moment> <= upper, with what attains each."""
 
-    lower: float
-    upper: float
-    metric: np.ndarray  # the Q in K whose oracle value is ``lower``
+    lower: float  # proved up to rounding
+    upper: float  # proved up to rounding
+    metric: np.ndarray  # (d, d): the Q in K whose oracle value is ``lower``
     lower_handle: Any  # the oracle's handle at ``metric``
-    weights: np.ndarray  # (k,) mixture of plans whose moment has gauge ``upper``
+    weights: np.ndarray  # (k,): mixture of plans whose moment has gauge ``upper``
     handles: list  # those plans' handles
-    status: Literal["converged", "max_iter", "stalled", "interrupted"]
+    status: Literal["converged", "max_iter", "stalled", "interrupted"]  # why the run ended, a key of STATUS
     history: np.ndarray  # (oracle calls, 2): the bounds after each call
 
 

@@ -153,18 +153,18 @@ class MomentumResult(Report):
     one. It holds the error of the integrator and what the cutoff did.
     """
 
-    times: np.ndarray = field(repr=False)
+    times: np.ndarray = field(repr=False)  # (s,): intrinsic time
     positions: np.ndarray = field(repr=False)  # (s, n, d)
     momenta: np.ndarray = field(repr=False)  # (s, n, d): averaged forces, with the sign of the gradient
-    energy: np.ndarray = field(repr=False)
-    kinetic: np.ndarray = field(repr=False)  # tau N*(a)^2 / 2
-    dissipation: np.ndarray = field(repr=False)  # N*(a)^2
-    residual: np.ndarray = field(repr=False)
-    weights: np.ndarray = field(repr=False)  # (n,)
-    tau: float
-    status: Literal["finished", "max_steps", "stalled", "non-finite"]
-    gauge: str
-    steps: int
+    energy: np.ndarray = field(repr=False)  # (s,): F
+    kinetic: np.ndarray = field(repr=False)  # (s,): K = tau N*(a)^2 / 2
+    dissipation: np.ndarray = field(repr=False)  # (s,): N*(a)^2
+    residual: np.ndarray = field(repr=False)  # (s,): (F + K)(0) - (F + K)(t) - int_0^t dissipation
+    weights: np.ndarray = field(repr=False)  # (n,): of the particles
+    tau: float  # time over which the momentum averages
+    status: Literal["finished", "max_steps", "stalled", "non-finite"]  # why the run ended, a key of STATUS
+    gauge: str  # its repr
+    steps: int  # accepted ones
     evaluations: int  # of the force
 
     def _rows(self):

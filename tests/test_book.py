@@ -1,24 +1,32 @@
-"""The notebooks and the table of contents, as files."""
+"""The notebooks, the table of contents and the pages of reference, as files."""
 
+import ast
+import dataclasses
 import importlib.util
+import inspect
+import json
 import re
 import runpy
+import sys
+import types
 from pathlib import Path
 
 import nbformat
 import pytest
 import yaml
+from test_house import LISTED, code_cells, resolve, returned
 
 import swref
+from swref.gauges.registry import gauge_class
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "book").glob("**/*.ipynb"))
 NOTEBOOKS = [p for p in NOTEBOOKS if ".ipynb_checkpoints" not in p.parts]
 
 
-def extension():
-    """The book's own Sphinx extension, as a fresh module."""
-    spec = importlib.util.spec_from_file_location("swref_book", ROOT / "book" / "_ext" / "swref_book.py")
+def extension(name="swref_book"):
+    """One of the book's own Sphinx extensions, as a fresh module."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "book" / "_ext" / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -148,3 +156,200 @@ def test_nothing_is_fetched_from_the_network():
     # Links to click, and the name of the SVG namespace.
     hosts = {"creativecommons.org", "arxiv.org", "github.com", "www.w3.org"}
     assert {link.split("/")[2] for link in links} <= hosts
+
+
+# -- the API page -----------------------------------------------------------------------------------------------------
+
+API = (ROOT / "book" / "api.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def api():
+    """The extension of the API page; Sphinx adds its folder to the path."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(ROOT / "book" / "_ext"))
+        yield extension("swref_api")
+    sys.modules.pop("swref_formulas", None)
+
+
+def results():
+    """Every class that the API page describes and that calls return."""
+    return {name: thing for name, thing in LISTED.items() if inspect.isclass(thing) and returned(thing)}
+
+
+@pytest.mark.parametrize("name", results())
+def test_every_field_of_a_result_says_what_it_holds(api, name):
+    cls = LISTED[name]
+    rows = api.fields(cls)
+    assert {field.name for field in dataclasses.fields(cls) if field.name[0] != "_"} <= {name for name, _ in rows}
+    assert [name for name, meaning in rows if len(meaning) < 2] == []
+    assert api.signature(None, "class", name, cls, {}, "(_points)", None) == ("", None)
+
+
+def test_comments_are_read_from_the_source(api):
+    rows = dict(api.fields(swref.FlowResult))
+    assert rows["length"].endswith("in L2(mu)")
+    assert rows["status"].startswith("why the run ended")  # a comment above the field
+    assert rows["relative_residual"].startswith("|residual|")  # a property
+    assert api.literal("|x|_F of ``a_b*``") == r"\|x\|\_F of ``a_b*``"
+
+
+def test_no_signature_of_the_page_shows_a_private_name(api):
+    shown = [
+        thing for thing in LISTED.values() if callable(thing) and not (inspect.isclass(thing) and api.returned(thing))
+    ]
+    shown = [thing for thing in shown if not (inspect.isclass(thing) and issubclass(thing, Exception))]
+    names = [name for thing in shown for name in inspect.signature(thing).parameters if name != "self"]
+    assert [name for name in names if name.startswith("_")] == []
+
+
+def test_the_table_of_gauges_is_that_of_the_registry(api):
+    rows = {name: (cls, chosen) for names, cls, chosen, _ in api.gauges() for name in names}
+    builtin = {name for name in swref.list_gauges() if gauge_class(name).__module__.startswith("swref.")}
+    assert set(rows) == builtin
+    assert {cls.__name__ for cls, _ in rows.values()} == set(api.GAUGES)
+    assert rows["muon"] == rows["operator"]
+    assert rows["kyfan"][1] == "k=1"
+    assert set(re.findall(r"autoclass:: (\w+)", API)) >= set(api.GAUGES)
+
+
+def test_formulas_belong_to_names_of_the_page_and_none_is_missing(api):
+    assert {name for name in api.FORMULAS if name not in LISTED and not name.startswith("swref.optim")} == set()
+    names = {name for name in swref.__all__ if inspect.isfunction(getattr(swref, name))}
+    about_names = {"get_gauge", "list_gauges", "register_gauge", "check_gauge"}
+    assert {f"swref.{name}" for name in names - about_names} <= set(api.FORMULAS)
+
+
+ABBREVIATION = r"\b(Sec|Prop|Thm|Def|App|Cor|Rem|Fig|Ex)\. "
+
+
+def test_no_summary_of_the_page_is_cut_at_an_abbreviation():
+    listed = re.findall(r"^\.\. autosummary::\n\n((?:   \w.*\n)+)", API, flags=re.MULTILINE)
+    names = {name.split(".")[-1] for block in listed for name in block.split()}
+    assert len(names) > 30
+    summaries = {
+        name: inspect.getdoc(thing).split("  [")[0] for name, thing in LISTED.items() if inspect.isroutine(thing)
+    }
+    shown = {name: text for name, text in summaries.items() if name.split(".")[-1] in names}
+    assert [name for name, text in shown.items() if re.match(rf"[^.]*{ABBREVIATION}", text.splitlines()[0])] == []
+
+
+def named(source):
+    """Full names of what a notebook takes from swref: imported names, and attributes of imported modules."""
+    tree, aliases = ast.parse(source), {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            aliases |= {(a.asname or a.name): a.name for a in node.names if a.name.split(".")[0] == "swref"}
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "swref":
+            aliases |= {(a.asname or a.name): f"{node.module}.{a.name}" for a in node.names}
+    found = set(aliases.values())
+    for node in ast.walk(tree):
+        parts = []
+        while isinstance(node, ast.Attribute):
+            parts, node = [node.attr, *parts], node.value
+        if parts and isinstance(node, ast.Name) and node.id in aliases:
+            found.add(".".join([aliases[node.id], *parts]))
+    return found
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_what_a_chapter_calls_is_on_the_api_page(path):
+    described = {id(thing) for thing in LISTED.values()}
+    described |= {id(resolve(name)) for name in re.findall(r"^\.\. py:class:: ([\w.]+)", API, flags=re.MULTILINE)}
+    missing = []
+    for name in named("\n".join(source for source, _ in code_cells(path))):
+        owner = resolve(name.rpartition(".")[0]) if "." in name else None
+        thing = resolve(name)
+        if isinstance(owner, types.ModuleType) and callable(thing) and id(thing) not in described:
+            missing.append(name)
+    assert missing == []
+
+
+SHOWN_IN_CHAPTERS = ("swref.experiments.", "swref.plotting.", "swref.widgets.")
+
+
+def test_what_users_call_has_an_example_on_the_page_itself():
+    blocks = re.findall(r"^```(?:pycon|python)\n(.*?)^```$", API, flags=re.MULTILINE | re.DOTALL)
+    words = set(re.findall(r"\w+", "\n".join(blocks)))
+    names = set(LISTED) - set(results()) - {name for name in LISTED if name.startswith(SHOWN_IN_CHAPTERS)}
+    assert {name for name in names if name.split(".")[-1] not in words} == set()
+
+
+# -- Results, scope and errata ----------------------------------------------------------------------------------------
+
+ERRATA = (ROOT / "book" / "scope_and_errata.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def shown_results():
+    return extension("swref_results")
+
+
+def test_every_section_of_the_results_page_has_rows(shown_results):
+    page = (ROOT / "book" / "results.md").read_text(encoding="utf-8")
+    assert re.findall(r"^```{results} (\w+)$", page, flags=re.MULTILINE) == list(shown_results.SECTIONS)
+    for section in shown_results.SECTIONS:
+        found = shown_results.rows(section)
+        assert found
+        for row, command in found:
+            assert f"book/{row.page}" in pages()
+            assert not re.search(r"\b(nan|inf|None)\b", row.what + row.found)
+            assert re.fullmatch(r"python (book/figures|benchmarks/\w+)\.py [\w-]+( --save)?", command)
+            assert (ROOT / command.split()[1]).exists()
+
+
+def test_a_run_that_is_not_stored_leaves_its_rows_out(shown_results, tmp_path):
+    for section in shown_results.SECTIONS:
+        assert shown_results.rows(section, tmp_path) == []
+
+
+def test_a_row_shows_what_its_run_stored(shown_results, tmp_path):
+    (tmp_path / "results").mkdir()
+    rows = [{"kind": k, "d": 2, "n": n, "seconds": s, "MB": 9.0, "gap": 1e-14, "exponent": 1.3}
+            for k, n, s in (("a", 10, 1.0), ("a", 70, 7.0), ("b", 70, 11.0))]  # fmt: skip
+    (tmp_path / "results" / "large-far.json").write_text(json.dumps({"command": "x", "rows": rows}), encoding="utf-8")
+    ((row, command),) = shown_results.rows("solvers", tmp_path)
+    assert (row.what, command) == ("One metric, $n=70$, $d=2$, 2 kinds of clouds and weights", "x")
+    assert row.found.startswith("7 to 11 s, at most 9 MB, gap at most $1\\cdot10^{-14}$; ")
+
+
+def test_intervals_of_the_results_page_are_rounded_outwards(shown_results):
+    assert shown_results.interval(0.12345649, 0.12345651, 6) == "[0.123456, 0.123457]"
+    assert shown_results.interval(17.90076, 17.90077, 6) == "[17.9007, 17.9008]"
+    assert shown_results.interval(0.407711, 0.407711, 6) == "[0.407710, 0.407712]"  # the seventh digit was rounded
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "book" / "results").glob("*.json")), ids=lambda p: p.stem)
+def test_stored_benchmarks_are_small_and_say_how_they_were_made(path, shown_results):
+    script, section = path.stem.split("-")
+    record = json.loads(path.read_text(encoding="utf-8"))
+    assert record["command"] == f"python benchmarks/{script}.py {section} --save"
+    assert re.fullmatch(r"\d+ cores, \w+, \d+ GB, load [\d.]+", record["machine"])  # no name
+    assert path.stem in {name for found in shown_results.SECTIONS.values() for name, _ in found}
+    assert path.stat().st_size < 20_000
+    assert f"def section_{section}" in (ROOT / "benchmarks" / f"{script}.py").read_text(encoding="utf-8")
+
+
+def test_numbers_and_statements_of_the_errata_exist(shown_results):
+    numbers = re.findall(r"{stored}`([^`]+)`", ERRATA)
+    assert len(numbers) > 10
+    assert all(shown_results.stored("", "", text, 0, None)[0][0].astext() for text in numbers)
+    labels = {
+        label for path in NOTEBOOKS for label in re.findall(r":label: ([\w-]+)", path.read_text(encoding="utf-8"))
+    }
+    assert set(re.findall(r"{prf:ref}`([\w-]+)`", ERRATA)) <= labels
+    assert {f"book/{page}" for page in re.findall(r"{doc}`(\w+)`", ERRATA)} <= set(pages())
+
+
+def test_every_entry_of_the_errata_has_its_four_parts_and_a_number_of_the_paper():
+    entries = ERRATA.split("## What swref does not do")[0].split("\n### ")[1:]
+    numbers = set(statements())
+    for entry in entries:
+        assert re.findall(r"^- \*\*(.*?)\.\*\*", entry, flags=re.MULTILINE) == [
+            "Statement",
+            "The matter",
+            "Evidence",
+            "What follows",
+        ]
+        title = entry.splitlines()[0]
+        assert set(re.findall(PAPER, title)) & numbers or re.search(r"Figures? \d|App\. B", title)

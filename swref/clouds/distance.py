@@ -40,8 +40,8 @@ class TransportResult(Result):
     rounding, and lower_bound = sum_i a_i f_i + sum_j b_j g_j.
     """
 
-    plan: sp.csr_array = field(repr=False)
-    potentials: tuple[np.ndarray, np.ndarray] = field(repr=False)
+    plan: sp.csr_array = field(repr=False)  # (n, m): the coupling that gives U
+    potentials: tuple[np.ndarray, np.ndarray] = field(repr=False)  # f (n,), g (m,): give L, for metric
     _points: tuple[np.ndarray, np.ndarray] = field(repr=False)
 
     def gradient(self) -> tuple[np.ndarray, np.ndarray]:

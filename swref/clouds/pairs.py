@@ -35,11 +35,11 @@ class PairwiseResult(Report):
     status "interrupted", lower bound 0 and distance inf. The other statuses are those of ``transport``.
     """
 
-    distance: np.ndarray = field(repr=False)
-    lower_bound: np.ndarray = field(repr=False)
-    upper_bound: np.ndarray = field(repr=False)
-    iterations: np.ndarray = field(repr=False)  # oracle calls
-    status: np.ndarray = field(repr=False)  # of str
+    distance: np.ndarray = field(repr=False)  # (k, l)
+    lower_bound: np.ndarray = field(repr=False)  # (k, l): of the squares, proved
+    upper_bound: np.ndarray = field(repr=False)  # (k, l): of the squares, proved
+    iterations: np.ndarray = field(repr=False)  # (k, l): oracle calls
+    status: np.ndarray = field(repr=False)  # (k, l) of str: why each run ended, a key of STATUS
 
     @property
     def squared_distance(self) -> np.ndarray:

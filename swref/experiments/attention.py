@@ -76,7 +76,7 @@ def run(
 
 
 def anisotropy(setting: Problem, x: ArrayLike) -> float:
-    """D_inf / D_1 = (tr S^(1/2))^2 / tr S at heads x, S the moment of the force: from 1 (one direction) to d (all)."""
+    """D_inf / D_1 = (tr S^(1/2))^2 / tr S at heads x of a ``setting``, S the moment of the force: 1 to d."""
     g = setting.energy.force(x)
     return (dual_norm(g, GAUGES[np.inf]) / dual_norm(g, GAUGES[1])) ** 2
 
@@ -163,18 +163,18 @@ def _answered(z, teacher, head_dim):
 
 
 def strength(setting: Problem, x: ArrayLike) -> np.ndarray:
-    """Weights (n,) of heads in proportion to |O^T V|_F: a head with a small one is not heard, wherever it looks."""
+    """Weights (n,) of heads x in proportion to |O^T V|_F, split as in ``setting``: a small one is not heard."""
     _, _, V, O = setting.energy.split(x)
     size = np.linalg.norm(O.swapaxes(1, 2) @ V, axis=(1, 2))
     return size / size.sum()
 
 
 def inside(setting: Problem, heads: np.ndarray, seed: int = 0) -> dict[str, np.ndarray]:
-    """What heads (s, n, d) do at s snapshots: {name: (s,) array}.
+    """What ``heads`` (s, n, d) of a ``setting`` do at s snapshots: {name: (s,) array}.
 
     "tokens": N_eff, all heads alike; "heard": the same, heads weighted by ``strength`` w; "active": 1 / sum w^2, how
     many heads do the work; "anisotropy": D_inf / D_1; "looking": the share of the squared distance from the start that
-    queries and keys moved; "unseen": the energy ``held_out``, as a fraction of the start.
+    queries and keys moved; "unseen": the energy ``held_out``, drawn by ``seed``, as a fraction of the start.
     """
     unseen, seen = held_out(setting, seed), setting.energy
     found = {name: [] for name in ("tokens", "heard", "active", "anisotropy", "looking", "unseen")}

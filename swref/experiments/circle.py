@@ -60,13 +60,13 @@ class CircleFlow:
     ``atoms_lower`` bounds the static squared distance between atoms at the cell centres.
     """
 
-    lower: float
-    upper: float
-    atoms_lower: float
-    density: np.ndarray
-    momentum: np.ndarray
-    metrics: np.ndarray
-    iterations: int
+    lower: float  # of the discrete squared distance
+    upper: float  # of the discrete squared distance: the action of (density, momentum)
+    atoms_lower: float  # of the static squared distance between atoms at the cell centres
+    density: np.ndarray  # (n_time, n)
+    momentum: np.ndarray  # (n_time, n, 2): density times u
+    metrics: np.ndarray  # (n_time, 2, 2)
+    iterations: int  # of ADMM
 
 
 def flowing(

@@ -23,7 +23,8 @@ def bias(
     """The ``Bias`` of the LMO at the mean of a batch, for forces (N, n, d), one matrix for each of N data.
 
     ``gauge``: a name or a ``swref.Gauge``. ``sizes``: numbers of data of a batch, drawn without replacement, ``draws``
-    times each. ``unit``: of J / N* instead of J. Both estimates are unbiased; the error of ``off`` is by jackknife.
+    times each, by ``seed``. ``unit``: of J / N* instead of J. Both estimates are unbiased; the error of
+    ``off`` is by jackknife.
     """
     rng, whole = np.random.default_rng(seed), _direction(forces.mean(0), gauge, unit)
     rows = []

@@ -42,9 +42,9 @@ class Setting(Protocol):
 class Problem:
     """The teacher (3, 3), the start (n, 3) of the student, and the energy: half the mean squared error."""
 
-    teacher: np.ndarray
-    start: np.ndarray
-    energy: TwoLayerNet
+    teacher: np.ndarray  # (3, 3): three neurons
+    start: np.ndarray  # (n, 3): of the student
+    energy: TwoLayerNet  # half the mean squared error
 
 
 def problem(n: int = NEURONS, size: int = INPUTS, seed: int = SEED, activation: Activation = "relu") -> Problem:
@@ -62,7 +62,7 @@ def problem(n: int = NEURONS, size: int = INPUTS, seed: int = SEED, activation: 
 
 
 def dissipation_ratio(problem: Setting, gauge: str | Gauge = "operator") -> float:
-    """N*_gauge(g)^2 / N*_trace(g)^2 at the start: between 1 and 3, the dimension, for the operator gauge."""
+    """N*_gauge(g)^2 / N*_trace(g)^2 at the start of a ``problem``: from 1 to 3 for the operator ``gauge``."""
     g = problem.energy.force(problem.start)
     return (dual_norm(g, gauge) / dual_norm(g, "trace")) ** 2
 

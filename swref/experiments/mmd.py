@@ -53,8 +53,8 @@ class Race:
 
     source: np.ndarray  # (n, d)
     target: np.ndarray  # (n, d)
-    gauges: dict[str, Gauge]
-    flows: dict[str, FlowResult]
+    gauges: dict[str, Gauge]  # by name
+    flows: dict[str, FlowResult]  # by the name of their gauge
 
     def spectra(self, name: str) -> tuple[np.ndarray, ...]:
         """Singular values in L2(mu) of the force and of its measure LMO, each (s, d), at the snapshots of a flow."""

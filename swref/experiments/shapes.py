@@ -130,9 +130,9 @@ def sample(shape: str, n: int, seed: int = 0, radius: float = 1.0) -> np.ndarray
 
 
 def pair(name: str, shift: ArrayLike = SHIFT, n: int | None = None, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """The clouds (x, y), each (n, 2), of a pair of ``PAIRS``: centred shapes, then y moved by ``shift``.
+    """The clouds (x, y), each (n, 2), of the pair ``name`` of ``PAIRS``: centred shapes, then y moved by ``shift``.
 
-    ``shift=(0, 0)`` is the centred version; ``n`` defaults to the paper's number of points.
+    ``shift=(0, 0)`` is the centred version; ``n`` defaults to the paper's number of points; ``seed`` as in ``sample``.
     """
     if name not in PAIRS:
         raise ValueError(f"name: got {name!r}, wants one of {list(PAIRS)}")

@@ -66,21 +66,22 @@ class FlowResult(Falling, Report):
     except while directions are below the cutoff of ``flow``. ``rank`` counts the others.
     """
 
-    times: np.ndarray = field(repr=False)
-    energy: np.ndarray = field(repr=False)
-    dissipation: np.ndarray = field(repr=False)  # N*(g)^2, the squared slope
-    residual: np.ndarray = field(repr=False)
-    speed: np.ndarray = field(repr=False)
-    length: np.ndarray = field(repr=False)  # of the path so far, in L2(mu)
-    forces: np.ndarray = field(repr=False)  # evaluations of the force until then, those of rejected steps included
-    rank: np.ndarray = field(repr=False)  # singular values of the force above the cutoff
-    step_sizes: np.ndarray = field(repr=False)  # of the step that ended there; 0 at the start
-    snapshot_times: np.ndarray = field(repr=False)  # (s,)
-    positions: np.ndarray = field(repr=False)  # (s, n, d)
+    times: np.ndarray = field(repr=False)  # (k,): intrinsic time of each accepted step
+    energy: np.ndarray = field(repr=False)  # (k,): F
+    dissipation: np.ndarray = field(repr=False)  # (k,): N*(g)^2, the squared slope
+    residual: np.ndarray = field(repr=False)  # (k,): E(0) - E(t) - int_0^t dissipation; 0 but for the integrator
+    speed: np.ndarray = field(repr=False)  # (k,): N(v)
+    length: np.ndarray = field(repr=False)  # (k,): of the path so far, in L2(mu)
+    forces: np.ndarray = field(repr=False)  # (k,): evaluations of the force until then, with those of rejected steps
+    rank: np.ndarray = field(repr=False)  # (k,): singular values of the force above the cutoff
+    step_sizes: np.ndarray = field(repr=False)  # (k,): of the step that ended there; 0 at the start
+    snapshot_times: np.ndarray = field(repr=False)  # (s,): those asked for
+    positions: np.ndarray = field(repr=False)  # (s, n, d), at snapshot_times
     final: np.ndarray = field(repr=False)  # (n, d), at times[-1]
-    weights: np.ndarray = field(repr=False)  # (n,)
+    weights: np.ndarray = field(repr=False)  # (n,): of the particles
+    # why the run ended, a key of STATUS
     status: Literal["finished", "stationary", "max_steps", "stalled", "non-finite", "interrupted"]
-    gauge: str
+    gauge: str  # its repr
     rejected: int  # steps tried in vain
     evaluations: int  # of the force, those after the last accepted step included
     next_step: float  # where a resumed run begins

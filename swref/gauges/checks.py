@@ -12,13 +12,13 @@ from .registry import gauge_class, get_gauge
 
 @steady
 def check_gauge(gauge: str | Gauge, d: int = 3, seed: int = 0) -> None:
-    """Try the axioms of Sec. 2 on random, rank-one, ordered and adversarial PSD (d, d) matrices; None if all hold.
+    """Try the axioms of a gauge on random, rank-one, ordered and adversarial PSD (d, d) matrices; None if all hold.
 
     ``gauge`` is an instance, or a registered name, which stands for ``gauge_class(name).example(d)``. A gauge with a
     fixed ``dimension`` is tried there, whatever d is. Axioms, each to 1e-8 relative: ``value`` is finite, the same when
     asked twice, zero at zero, positive off zero, 1-homogeneous, convex and monotone; ``support`` is finite, symmetric
     and PSD, attains the value and is feasible; neither changes its argument. ``polar``, ``project`` and
-    ``measure_multiplier`` must agree with these two, if the gauge brings its own.
+    ``measure_multiplier`` must agree with these two, if the gauge brings its own.  [Sec. 2]
 
     Raises GaugeError with the name of the first broken axiom and the matrices that break it. Passing is evidence, not
     proof; another ``seed`` tries other matrices.

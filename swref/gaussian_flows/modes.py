@@ -116,15 +116,15 @@ class ModalFlowResult(Report):
     (modes,): when r became beta, inf likewise.
     """
 
-    times: np.ndarray = field(repr=False)
-    r: np.ndarray = field(repr=False)
-    s: np.ndarray = field(repr=False)
-    energy: np.ndarray = field(repr=False)
-    dissipation: np.ndarray = field(repr=False)
-    residual: np.ndarray = field(repr=False)
-    rank_loss_times: np.ndarray = field(repr=False)
-    arrival_times: np.ndarray = field(repr=False)
-    gauge: str
+    times: np.ndarray = field(repr=False)  # (k,): intrinsic time
+    r: np.ndarray = field(repr=False)  # (k, modes): predictions
+    s: np.ndarray = field(repr=False)  # (k, modes): sizes
+    energy: np.ndarray = field(repr=False)  # (k,): F
+    dissipation: np.ndarray = field(repr=False)  # (k,): N*(g)^2
+    residual: np.ndarray = field(repr=False)  # (k,): E(0) - E(t) - int_0^t dissipation
+    rank_loss_times: np.ndarray = field(repr=False)  # (modes,): when s - |r| became 0; inf if never
+    arrival_times: np.ndarray = field(repr=False)  # (modes,): when r became beta; inf if never
+    gauge: str  # its repr
 
     def _rows(self):
         return {

@@ -28,13 +28,13 @@ class GaussianFlowResult(Report):
     ``residual`` = E(0) - E(t) - int_0^t dissipation. ``run`` is the flow of the rows, step by step.
     """
 
-    times: np.ndarray = field(repr=False)  # (k,)
-    mean: np.ndarray = field(repr=False)  # (k, d)
-    covariance: np.ndarray = field(repr=False)  # (k, d, d)
-    energy: np.ndarray = field(repr=False)  # (k,)
+    times: np.ndarray = field(repr=False)  # (k,): intrinsic time
+    mean: np.ndarray = field(repr=False)  # (k, d): m
+    covariance: np.ndarray = field(repr=False)  # (k, d, d): S
+    energy: np.ndarray = field(repr=False)  # (k,): F
     dissipation: np.ndarray = field(repr=False)  # (k,): N*(g)^2
-    residual: np.ndarray = field(repr=False)  # (k,)
-    run: FlowResult = field(repr=False)
+    residual: np.ndarray = field(repr=False)  # (k,): E(0) - E(t) - int_0^t dissipation
+    run: FlowResult = field(repr=False)  # the flow of the rows, step by step
 
     @property
     def status(self) -> str:

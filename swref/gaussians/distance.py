@@ -30,7 +30,7 @@ class GaussianResult(Result):
     positive semidefinite.
     """
 
-    cross_covariance: np.ndarray = field(repr=False)
+    cross_covariance: np.ndarray = field(repr=False)  # (d, d): K = E[(x - m0)(y - m1)^T] of the optimal pair
     _means: tuple[np.ndarray, np.ndarray] = field(repr=False)
     _joint: tuple[np.ndarray, np.ndarray] = field(
         repr=False

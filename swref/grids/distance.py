@@ -49,14 +49,14 @@ class DynamicResult(Result):
     ``history`` (checks + 1, 2) holds the bounds at the start and at each check; ``iterations`` counts those of ADMM.
     """
 
-    density: np.ndarray = field(repr=False)
-    momentum: np.ndarray = field(repr=False)
-    metrics: np.ndarray = field(repr=False)
-    potential: np.ndarray = field(repr=False)
-    times: np.ndarray = field(repr=False)
-    continuous_lower: float
-    continuous_upper: float
-    floored: float
+    density: np.ndarray = field(repr=False)  # (n_time, *shape): rho of the fluid that gives U, in the units of rho0
+    momentum: np.ndarray = field(repr=False)  # (n_time, *shape, d): rho v of that fluid
+    metrics: np.ndarray = field(repr=False)  # (n_time, d, d): Q(t) of the potential that gives L
+    potential: np.ndarray = field(repr=False)  # (n_time + 1, *shape): phi at times k / n_time
+    times: np.ndarray = field(repr=False)  # (n_time,): midpoints of the intervals
+    continuous_lower: float  # a bound without the grid, for atoms at the cell centres
+    continuous_upper: float  # a bound without the grid, for densities constant on cells
+    floored: float  # the mass that ``floor`` spread
 
     _steps = "iterations"
 

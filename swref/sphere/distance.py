@@ -40,9 +40,9 @@ class SphericalResult(Result):
     rounding.
     """
 
-    semi_couplings: tuple[sp.csr_array, sp.csr_array] = field(repr=False)
-    s: sp.csr_array = field(repr=False)
-    potentials: tuple[np.ndarray, np.ndarray] = field(repr=False)
+    semi_couplings: tuple[sp.csr_array, sp.csr_array] = field(repr=False)  # g, h (k0, k1): mass leaving, arriving
+    s: sp.csr_array = field(repr=False)  # (k0, k1): sqrt(g h) where lifted together
+    potentials: tuple[np.ndarray, np.ndarray] = field(repr=False)  # f (k0,), g (k1,): give L, for metric
     _measures: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray] = field(
         repr=False
     )  # masses and directions of both
