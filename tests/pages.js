@@ -5,7 +5,7 @@ const SLACK = 1.5; // pixels that rounding may take
 const READABLE = 8; // pixels, the least height of letters in a picture
 const FIGURE_DPI = 144; // of PNG files, whose text is 10 points high; SVG files say their own size
 const MATH = "mjx-container";
-const PAGE = "#main-content";
+const PAGE = ".bd-article-container";
 const DRAWING = "svg:not([aria-hidden], .tb-icon, svg svg)"; // no icons
 
 const all = (selector) => [...document.querySelectorAll(`${PAGE} ${selector}`)];
@@ -78,11 +78,26 @@ function cropped() {
   }
   unseen.delete(null);
   for (const box of unseen) found.push(`scrolls without a cue: ${name(box)}`);
+  const idle = all("[data-more]").filter((box) => shown(box) && box.scrollWidth <= box.clientWidth);
+  found.push(...idle.map((box) => `fades though nothing is hidden: ${name(box)}`));
   const root = document.documentElement;
   if (root.scrollWidth > root.clientWidth) {
     found.push(`the page is ${root.scrollWidth} pixels wide, its window ${root.clientWidth}`);
     const wide = new Set(all("*").filter((node) => shown(node) && cut(node) === "reaches out of the page"));
     for (const node of wide) if (!wide.has(node.parentElement)) found.push(`too wide: ${name(node)}`);
+  }
+  return found;
+}
+
+/** Formulas whose comma begins the next line. */
+function torn() {
+  const found = [];
+  for (const node of all("span.math").filter(shown)) {
+    if (!/^[.,;:!?)]/.test(node.nextSibling?.data ?? "")) continue;
+    const comma = document.createRange();
+    comma.setStart(node.nextSibling, 0);
+    comma.setEnd(node.nextSibling, 1);
+    if (comma.getBoundingClientRect().right < node.getBoundingClientRect().right) found.push(`torn: ${name(node)}`);
   }
   return found;
 }
@@ -101,7 +116,10 @@ function pictures() {
     if (!node.hasAttribute("viewBox")) found.push(`no viewBox: ${name(node)}`);
     const sizes = [...node.querySelectorAll("text")]
       .filter((text) => text.textContent.trim())
-      .map((text) => Number.parseFloat(getComputedStyle(text).fontSize) * Math.hypot(text.getScreenCTM().a, text.getScreenCTM().b));
+      .map(
+        (text) =>
+          Number.parseFloat(getComputedStyle(text).fontSize) * Math.hypot(text.getScreenCTM().a, text.getScreenCTM().b),
+      );
     const least = Math.min(...sizes);
     if (least < READABLE) found.push(`letters ${least.toFixed(1)} pixels high: ${name(node)}`);
   }
@@ -110,23 +128,25 @@ function pictures() {
 
 /** Corners of each picture, in pixels of the page, for a look at the colour they have on it. */
 function corners() {
-  return all("img").filter(shown).map((node) => {
-    const { left, right, top, bottom } = node.getBoundingClientRect();
-    const [x, y] = [window.scrollX, window.scrollY];
-    const places = [left + 3, right - 3].flatMap((u) => [top + 3, bottom - 3].map((v) => [u + x, v + y]));
-    return { name: name(node), places };
-  });
+  return all("img")
+    .filter(shown)
+    .map((node) => {
+      const { left, right, top, bottom } = node.getBoundingClientRect();
+      const [x, y] = [window.scrollX, window.scrollY];
+      const places = [left + 3, right - 3].flatMap((u) => [top + 3, bottom - 3].map((v) => [u + x, v + y]));
+      return { name: name(node), places };
+    });
 }
 
-/** What is drawn beside a slider, as text. */
+/** What a slider shows, as text: the picture beside it, and the numbers that are read out when they change. */
 function drawing(slider) {
   let box = slider.parentElement;
   while (box && !box.querySelector("svg, canvas")) box = box.parentElement;
-  const parts = [...(box?.querySelectorAll("svg, canvas") ?? [])];
-  return parts.map((part) => (part.localName === "svg" ? part.innerHTML : part.toDataURL())).join("");
+  const parts = [...(box?.querySelectorAll("svg, canvas, [aria-live]") ?? [])];
+  return parts.map((part) => (part.localName === "canvas" ? part.toDataURL() : part.innerHTML)).join("");
 }
 
 /** Addresses to which the page leads. */
 const links = () => [...document.querySelectorAll("a[href]")].map((link) => link.href);
 
-window.pages = { unrendered, cropped, pictures, corners, drawing, links };
+window.pages = { unrendered, cropped, torn, pictures, corners, drawing, links };

@@ -9,13 +9,15 @@ import gzip
 import http.server
 import os
 import re
+import shutil
+import subprocess
 import threading
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
 from PIL import Image
-from test_book import pages
+from test_book import ROOT, pages
 from test_live import FLAGS, chromium
 
 INSPECTION = (Path(__file__).parent / "pages.js").read_text(encoding="utf-8")
@@ -76,7 +78,6 @@ class Visit:
         self.page.on("pageerror", lambda error: self.faults.append(f"page error: {error}"))
         self.page.on("request", self._request)
         self.page.goto(f"{root}/{page}")
-        self.page.wait_for_function("document.readyState === 'complete' && (!window.MathJax || MathJax.startup?.promise)")
         self.page.evaluate("window.MathJax?.startup.promise.then(() => document.fonts.ready).then(() => true)")
         self.page.add_script_tag(content=INSPECTION)
         self.page.add_style_tag(content="*, ::before, ::after { transition: none !important }")
@@ -135,8 +136,8 @@ class Visit:
         self.page.emulate_media(color_scheme="light")
 
     def open_everything(self):
-        """Every dropdown by the keyboard; every solution by a click on the link in its title, since readers hit that."""
-        closed = "#main-content :is(details:not([open]) > summary, .toggle-hidden > .admonition-title)"
+        """Every dropdown by the keyboard, every solution by a click on the link in its title: readers hit that."""
+        closed = "main :is(details:not([open]) > summary, .toggle-hidden > .admonition-title)"
         for handle in self.page.query_selector_all(closed):
             if handle.evaluate("node => node.matches('summary')"):
                 handle.press("Enter")
@@ -147,7 +148,7 @@ class Visit:
 
     def move_sliders(self):
         """By the keyboard, one step or, where that leaves the picture as it is, to an end."""
-        for slider in self.page.locator("#main-content input[type=range]:visible").all():
+        for slider in self.page.locator("main input[type=range]:visible").all():
             before = slider.evaluate("pages.drawing")
             for key in ("ArrowRight", "ArrowLeft", "End", "Home"):
                 slider.press(key)
@@ -167,18 +168,18 @@ def read(browser, root, page, home, screens):
     photo = functools.partial("{}/{}-{}.jpg".format, screens, page.removesuffix(".html").replace("/", "-"))
     with Visit(browser, root, page, home) as visit:
         visit.follow_links()
-        visit.look("unrendered", "cropped", "pictures")
+        visit.look("unrendered", "cropped", "torn", "pictures")
         visit.photograph(photo("light"))
         visit.darken(photo("dark"))
         visit.page.set_viewport_size(PHONE)
-        visit.look("cropped", "pictures")
+        visit.look("cropped", "torn", "pictures")
         visit.photograph(photo("phone"))
         visit.page.set_viewport_size(DESK)
         visit.move_sliders()
         visit.open_everything()
-        visit.look("unrendered", "cropped", "pictures")
+        visit.look("unrendered", "cropped", "torn", "pictures")
         visit.page.set_viewport_size(PHONE)
-        visit.look("cropped", "pictures")
+        visit.look("cropped", "torn", "pictures")
         return visit.faults, visit.fetched
 
 
@@ -242,11 +243,11 @@ def weight(path):
 SOUND = """<!doctype html><html lang="en"><meta charset="utf-8">
 <meta name="viewport" content="width=device-width"><link rel="icon" href="data:,">
 <style>
-  body { margin: 0 } img { max-width: 100% } .toggle-hidden p { display: none }
+  body { margin: 0 } img { max-width: 100% } .math { display: inline-flex } .toggle-hidden p { display: none }
   .wide { overflow-x: auto } .wide > * { display: block; width: 900px } .cue { mask-image: linear-gradient(black, red) }
   @media (prefers-color-scheme: dark) { html { background: black; color: white } img { filter: invert(1) } }
 </style>
-<main id="main-content">
+<main id="main" class="bd-article-container">
   <h1 id="top">Sound</h1> <a href="#top">up</a> <a href="page.html#top">again</a> <a href="https://arxiv.org">away</a>
   <code>\\(x\\)</code> <span class="math"><mjx-container><mjx-math>x</mjx-math></mjx-container></span> It costs $5.
   <div class="wide cue"><mjx-container><mjx-math>x</mjx-math></mjx-container></div>
@@ -269,24 +270,26 @@ FAULTS = {
     r"so \(x\) is": r"not rendered: so \(x\) is",
     "so $x^2$ is": "not rendered: so $x^2$ is",
     "see {doc}`page`": "not rendered: see {doc}`page`",
-    "<span class='math'>x</span>": "not rendered: span near #main-content: x",
-    "<mjx-container><mjx-merror>x</mjx-merror></mjx-container>": "MathJax cannot read: mjx-merror near #main-content: x",
+    "<span class='math'>x</span>": "not rendered: span near #main: x",
+    "<mjx-container><mjx-merror>x</mjx-merror></mjx-container>": "MathJax cannot read: mjx-merror near #main: x",
     "<p style='width: 1300px'>far</p>": "the page is 1300 pixels wide, its window 1280",
     "<p style='width: 500px'>far</p>": "the page is 500 pixels wide, its window 390",
-    "<p style='width: 600px'>far</p>": "too wide: p near #main-content: far",
+    "<p style='width: 600px'>far</p>": "too wide: p near #main: far",
     "<div style='overflow: hidden'><table style='width: 600px'><td>x</table></div>": "is cut by div",
     "<div style='overflow: hidden; height: 9px'><pre>x</pre></div>": "is cut in height by div",
     "<div style='overflow: auto; height: 9px'><pre>x</pre></div>": "scrolls in height inside div",
     "<div class='wide'><pre style='margin-left: -9px'>x</pre></div>": "begins left of where div scrolls",
     "<div class='wide'><mjx-math>x</mjx-math></div>": "scrolls without a cue: div",
+    "<p data-more='right'>all of it</p>": "fades though nothing is hidden: p",
+    "<p style='width: 9px'><span class='math'><mjx-container>x</mjx-container></span>, or</p>": "torn: span near #main",
     "<svg width='99'><circle r='9'/></svg>": "no viewBox: svg",
     "<svg viewBox='0 0 99 99' width='50'><text y='50' font-size='12'>x</text></svg>": "letters 6.1 pixels high: svg",
     "<img src='figure.png' alt='A square.' style='width: 300px'>": "letters 6.7 pixels high: img",
     "<img src='figure.png'>": "no description: ",
     "<img src='figure.png' alt='A square.' style='filter: none'>": "light card on the dark page: img",
     "<div><svg viewBox='0 0 9 9'></svg><input type='range'></div>": "moves nothing",
-    "<details onclick='event.preventDefault()'><summary>Proof</summary></details>": "stays closed: Proof",
-    "<div class='toggle-hidden'><p class='admonition-title' style='display: block'>Shut</p></div>": "stays closed: Shut",
+    "<details onclick='event.preventDefault()'><summary>Shut</summary></details>": "stays closed: Shut",
+    "<div class='toggle-hidden'><i class='admonition-title'>Shut</i></div>": "stays closed: Shut",
 }
 
 
@@ -307,7 +310,14 @@ def test_a_planted_fault_is_told(fault, told, browser, serve, tmp_path):
     assert told in "\n".join(planted(browser, serve, tmp_path, fault))
 
 
+@pytest.mark.skipif(not shutil.which("biome"), reason="biome, formatter and linter of scripts, is not installed")
+def test_scripts_are_formatted_and_linted():
+    scripts = ["tests/pages.js", "book/_static/book.js"]
+    done = subprocess.run(["biome", "check", "--config-path=live", *scripts], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_a_missing_file_is_told_from_disk_too(browser, tmp_path):
-    (tmp_path / "page.html").write_text("<main id='main-content'><img src='none.png'></main>", encoding="utf-8")
+    (tmp_path / "page.html").write_text("<img src='none.png'>", encoding="utf-8")
     with Visit(browser, tmp_path.as_uri(), "page.html", tmp_path) as visit:
         assert f"missing file: {tmp_path.as_uri()}/none.png" in visit.faults

@@ -85,6 +85,16 @@ def fill_column(app, doctree):
             image.setdefault("width", "100%")
 
 
+def keep_together(app, doctree):
+    """A formula and the punctuation after it: browsers would break the line between them."""
+    for math in [*doctree.findall(nodes.math)]:
+        after = math.next_node(descend=False, siblings=True)
+        if isinstance(after, nodes.Text) and (mark := re.match(r"[.,;:!?)’”]+", after)):
+            parent, at = math.parent, math.parent.index(math)
+            pair = nodes.inline("", "", math, nodes.Text(mark[0]), classes=["together"])
+            parent[at : at + 2] = [pair, nodes.Text(after[mark.end() :])]
+
+
 def escape_docstring(app, what, name, obj, options, lines):
     """Docstrings are plain text with formulas: keep |x|, x* and x_ from being read as markup. Code is indented."""
     for i, line in enumerate(lines):
@@ -111,6 +121,7 @@ def setup(app):
     app.connect("builder-inited", execute_ahead, priority=900)
     app.connect("env-get-outdated", outdated)
     app.connect("doctree-read", fill_column)
+    app.connect("doctree-read", keep_together)
     app.connect("html-page-context", drop_widget_state, priority=900)
     app.connect("autodoc-process-docstring", escape_docstring, priority=0)
     app.connect("build-finished", copy_mathjax)
