@@ -114,6 +114,8 @@ function pictures() {
   }
   for (const node of all(DRAWING).filter(shown)) {
     if (!node.hasAttribute("viewBox")) found.push(`no viewBox: ${name(node)}`);
+    const wanted = Number(node.getAttribute("width"));
+    if (node.clientWidth < wanted / 2) found.push(`shrunk from ${wanted} to ${node.clientWidth} pixels: ${name(node)}`);
     const sizes = [...node.querySelectorAll("text")]
       .filter((text) => text.textContent.trim())
       .map(

@@ -283,6 +283,7 @@ FAULTS = {
     "<p data-more='right'>all of it</p>": "fades though nothing is hidden: p",
     "<p style='width: 9px'><span class='math'><mjx-container>x</mjx-container></span>, or</p>": "torn: span near #main",
     "<svg width='99'><circle r='9'/></svg>": "no viewBox: svg",
+    "<svg viewBox='0 0 9 9' width='99' style='width: 40px'></svg>": "shrunk from 99 to 40 pixels: svg",
     "<svg viewBox='0 0 99 99' width='50'><text y='50' font-size='12'>x</text></svg>": "letters 6.1 pixels high: svg",
     "<img src='figure.png' alt='A square.' style='width: 300px'>": "letters 6.7 pixels high: img",
     "<img src='figure.png'>": "no description: ",
