@@ -2,7 +2,7 @@
 # make check   the quick part for daily work, in two minutes: lint, layers, types, the core of the unit tests
 # make core    its unit tests alone, for another Python: make core PYTHON=python3.13 VENV=.venv-3.13
 # make test    everything that must hold: lint, layers, types, unit tests, every notebook, a strict book build
-# make browser  the live pictures in the system's Chromium, by mouse, touch and keyboard (installs Playwright and Biome)
+# make browser  live pictures and every page of the book, once built, in the system's Chromium (installs Playwright, Biome)
 # make lab     JupyterLab on the chapters
 # make torch   add PyTorch and scikit-learn to .venv: swref.optim, its tests, and two benchmarks need them
 # make bench   the benchmarks against their peers; flows.py and optim.py are skipped without PyTorch
@@ -95,7 +95,8 @@ test: lint $(IPYTHON_CONFIG)
 browser: setup
 	@command -v chromium chromium-browser google-chrome >/dev/null || { echo "make: no Chromium found (Debian and Ubuntu: apt install chromium)" >&2; exit 1; }
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[browser]'
-	pytest -q tests/test_live.py tests/test_live_pictures.py
+	SWREF_BOOK=_build/html pytest -q tests/test_live.py tests/test_live_pictures.py tests/test_pages.py tests/test_lab.py
+	@echo "Pages as photographed, light, dark and on a phone: $(CURDIR)/_build/screens"
 
 lab: setup
 	jupyter lab --notebook-dir=book

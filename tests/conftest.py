@@ -16,7 +16,7 @@ SLOW = {
     "test_grid_rounding.py": 6, "test_mlp.py": 5, "test_gaussian_rounding.py": 5, "test_readme.py": 5,
     "test_attention_experiment.py": 4, "test_example_package.py": 45, "test_figures.py": 2, "test_testing.py": 30,
     "test_circle.py": 20, "test_optim.py": 13, "test_digits.py": 20, "test_gaussian_flows.py": 32,
-    "test_gaussian_experiments.py": 5, "test_network.py": 25, "test_joint.py": 25,
+    "test_gaussian_experiments.py": 5, "test_network.py": 25, "test_joint.py": 25, "test_pages.py": 40,
     "test_publish.py": 30,
 }  # fmt: skip
 SLOW_TESTS = {

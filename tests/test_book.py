@@ -11,9 +11,11 @@ import sys
 import types
 from pathlib import Path
 
+import docutils.utils
 import nbformat
 import pytest
 import yaml
+from docutils import nodes
 from test_house import LISTED, code_cells, resolve, returned
 
 import swref
@@ -147,6 +149,16 @@ def test_formulas_in_docstrings_are_not_markup():
     lines = ["|A - A^T| is at most c*_ of ``x|y*`` and sum_i w_i.", "    code = 2 * x_"]
     extension().escape_docstring(None, "function", "f", None, None, lines)
     assert lines == [r"\|A - A^T\| is at most c\*\_ of ``x|y*`` and sum_i w_i.", "    code = 2 * x_"]
+
+
+def test_punctuation_stays_on_the_line_of_its_formula():
+    document = docutils.utils.new_document("page")
+    parts = [nodes.Text("so "), nodes.math("", "x"), nodes.Text("), and "), nodes.math("", "y")]
+    document += nodes.paragraph("", "", *parts)
+    extension().keep_together(None, document)
+    (pair,) = document.findall(nodes.inline)
+    assert (pair.astext(), pair["classes"]) == ("x),", ["together"])
+    assert document.astext() == "so x), and y"
 
 
 def test_nothing_is_fetched_from_the_network():

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
+from docutils import nodes
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
 from jupyter_cache.executors.utils import single_nb_execution
@@ -78,6 +79,23 @@ def drop_widget_state(app, pagename, templatename, context, doctree):
     context["script_files"] = [s for s in scripts if getattr(s, "attributes", {}).get("type") != WIDGET_STATE]
 
 
+def fill_column(app, doctree):
+    """Figures of the text take the whole column, as those of cells do, and so get the link in which they may scroll."""
+    for figure in doctree.findall(nodes.figure):
+        for image in figure.findall(nodes.image):
+            image.setdefault("width", "100%")
+
+
+def keep_together(app, doctree):
+    """A formula and the punctuation after it: browsers would break the line between them."""
+    for math in [*doctree.findall(nodes.math)]:
+        after = math.next_node(descend=False, siblings=True)
+        if isinstance(after, nodes.Text) and (mark := re.match(r"[.,;:!?)’”]+", after)):
+            parent, at = math.parent, math.parent.index(math)
+            pair = nodes.inline("", "", math, nodes.Text(mark[0]), classes=["together"])
+            parent[at : at + 2] = [pair, nodes.Text(after[mark.end() :])]
+
+
 def escape_docstring(app, what, name, obj, options, lines):
     """Docstrings are plain text with formulas: keep |x|, x* and x_ from being read as markup. Code is indented."""
     for i, line in enumerate(lines):
@@ -103,10 +121,13 @@ def setup(app):
     app.connect("config-inited", choose_cache, priority=0)
     app.connect("builder-inited", execute_ahead, priority=900)
     app.connect("env-get-outdated", outdated)
+    app.connect("doctree-read", fill_column)
+    app.connect("doctree-read", keep_together)
     app.connect("html-page-context", drop_widget_state, priority=900)
     app.connect("autodoc-process-docstring", escape_docstring, priority=0)
     app.connect("build-finished", copy_mathjax)
     app.config.mathjax_path = f"mathjax/{MATHJAX}"
     app.config.html_static_path.append(str(ROOT / "book" / "_static"))
     app.add_css_file("book.css")
+    app.add_js_file("book.js", loading_method="defer")
     return {"version": "1", "parallel_read_safe": False, "parallel_write_safe": True}
