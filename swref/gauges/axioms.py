@@ -156,12 +156,7 @@ def _support_symmetric_psd(probe):
             fail("support symmetric", "support(S) = Q is not symmetric", S=S, Q=Q)
         low = np.linalg.eigvalsh(symmetrize(Q))[0]
         if low < -TOLERANCE * size:
-            fail(
-                "support PSD",
-                f"support(S) = Q has the eigenvalue {low:.6g} (K must lie in the PSD cone)",
-                S=S,
-                Q=Q,
-            )
+            fail("support PSD", f"support(S) = Q has the eigenvalue {low:.6g} (K must lie in the PSD cone)", S=S, Q=Q)
 
 
 def _support_attains(probe):
@@ -182,13 +177,7 @@ def _support_feasible(probe):
         for T in probe.matrices + leading + powers:
             pairing, value = np.vdot(Q, T), probe.value(T)
             if pairing > value * (1 + TOLERANCE):
-                fail(
-                    "support feasible",
-                    f"<support(S), T> = {pairing:.6g} > value(T) = {value:.6g}",
-                    S=S,
-                    T=T,
-                    Q=Q,
-                )
+                fail("support feasible", f"<support(S), T> = {pairing:.6g} > value(T) = {value:.6g}", S=S, T=T, Q=Q)
 
 
 AXIOMS = [

@@ -25,9 +25,9 @@ class _Combination(Gauge):
     def __repr__(self):
         return f"{type(self).__name__}({', '.join(map(repr, self.parts))})"
 
-    def _smoothed_parts(self, S, mu):
-        parts = [g._smoothed(S, mu) for g in self.parts]
-        return None if any(p is None for p in parts) else parts
+    def _smoothed_parts(self, S, mu) -> list[Smoothed] | None:
+        parts = [part for g in self.parts if (part := g._smoothed(S, mu)) is not None]
+        return parts if len(parts) == len(self.parts) else None
 
 
 class Sum(_Combination):
@@ -43,7 +43,11 @@ class Sum(_Combination):
         return np.sum([g.support(S) for g in self.parts], 0)
 
     def _smoothed(self, S, mu):
-        return smoothed_sum(self._smoothed_parts(S, mu))
+        parts = self._smoothed_parts(S, mu)
+        if parts is None:
+            return None
+        value, Q = sum(p.value for p in parts), np.sum([p.Q for p in parts], 0)
+        return Smoothed(value, Q, lambda T: np.sum([p.gram(T) for p in parts], 0))
 
 
 class Max(_Combination):
@@ -56,7 +60,17 @@ class Max(_Combination):
         return max(self.parts, key=lambda g: g.value(S)).support(S)
 
     def _smoothed(self, S, mu):
-        return smoothed_max(self._smoothed_parts(S, mu), mu)
+        parts = self._smoothed_parts(S, mu)
+        if parts is None:
+            return None
+        value, theta, curvature = soft_max(np.array([p.value for p in parts]), mu)
+
+        def gram(T):
+            slopes = np.tensordot(T, [p.Q for p in parts], ((1, 2), (1, 2)))
+            across = curvature_gram(slopes, curvature, np.ones(len(parts)))
+            return across + sum(t * p.gram(T) for t, p in zip(theta, parts, strict=True))
+
+        return Smoothed(value, np.tensordot(theta, [p.Q for p in parts], 1), gram)
 
 
 class Multiple(Gauge):
@@ -149,26 +163,3 @@ class Congruence(Gauge):
 def maximum(*gauges: Gauge) -> Max:
     """max(gamma_1, ..., gamma_k)(S), a ``Max`` of ``gauges``."""
     return Max(*gauges)
-
-
-def smoothed_sum(parts):
-    """The ``Smoothed`` of a sum of gauges from those of its parts; None for None."""
-    if parts is None:
-        return None
-    value, Q = sum(p.value for p in parts), np.sum([p.Q for p in parts], 0)
-    return Smoothed(value, Q, lambda T: np.sum([p.gram(T) for p in parts], 0))
-
-
-def smoothed_max(parts, mu):
-    """The ``Smoothed`` of a maximum of gauges: a ``soft_max`` of its parts'; None for None."""
-    if parts is None:
-        return None
-    value, theta, curvature = soft_max(np.array([p.value for p in parts]), mu)
-
-    def gram(T):
-        flat = T.reshape(len(T), -1)
-        slopes = np.array([flat @ p.Q.ravel() for p in parts]).T
-        across = curvature_gram(slopes, curvature, np.ones(len(parts)))
-        return across + np.sum([t * p.gram(T) for t, p in zip(theta, parts, strict=True)], 0)
-
-    return Smoothed(value, np.sum([t * p.Q for t, p in zip(theta, parts, strict=True)], 0), gram)
