@@ -20,28 +20,29 @@ class _Part(Gauge):
     """S -> gamma(S_bb) / eta^2 for the columns b of one block: zero where only other columns move."""
 
     def __init__(self, gauge, columns, scale, dimension):
-        self.gauge, self.scale, self.dimension = gauge, float(scale), dimension
+        self.gauge, self.square, self.dimension = gauge, float(scale) ** 2, dimension
         self.entries = np.ix_(columns, columns)
 
-    def _embedded(self, Q):
-        whole = np.zeros((self.dimension, self.dimension))
-        whole[self.entries] = Q
+    def _embedded(self, Q, like):
+        whole = np.zeros_like(like)
+        whole[self.entries] = Q / self.square
         return whole
 
     def value(self, S):
-        return self.gauge.value(S[self.entries]) / self.scale**2
+        return self.gauge.value(S[self.entries]) / self.square
 
     def support(self, S):
-        return self._embedded(self.gauge.support(S[self.entries]) / self.scale**2)
+        return self._embedded(self.gauge.support(S[self.entries]), S)
 
     def _smoothed(self, S, mu):
-        part, square = self.gauge._smoothed(S[self.entries], mu), self.scale**2
+        part, (rows, columns) = self.gauge._smoothed(S[self.entries], mu), self.entries
         if part is None:
             return None
-        rows, columns = self.entries
-        return Smoothed(
-            part.value / square, self._embedded(part.Q / square), lambda T: part.gram(T[:, rows, columns]) / square
-        )
+
+        def gram(T):
+            return part.gram(T[:, rows, columns]) / self.square
+
+        return Smoothed(part.value / self.square, self._embedded(part.Q, S), gram)
 
 
 class _Blocks(_Combination):
