@@ -150,6 +150,20 @@ def as_weights(name, value, n) -> np.ndarray:
     return masses / masses.sum()
 
 
+def as_times(name, value, t_end) -> np.ndarray:
+    """Increasing times (k,) in [0, t_end]."""
+    times = as_array(name, value, 1)
+    if (np.diff(times) <= 0).any() or times[0] < 0 or times[-1] > t_end:
+        raise ValueError(f"{name}: must increase within [0, {t_end}], got {times}")
+    return times
+
+
+def check_methods(name, value, *calls) -> None:
+    """Raise unless ``value`` has the methods of these calls, such as "value(x, weights)"."""
+    if not all(callable(getattr(value, call.partition("(")[0], None)) for call in calls):
+        raise ValueError(f"{name}: expected methods {' and '.join(calls)}, got {value!r}")
+
+
 def check_dimension(gauge, d) -> None:
     """Raise unless ``gauge`` accepts (d, d) moments."""
     if gauge.dimension is not None and gauge.dimension != d:

@@ -11,7 +11,7 @@ from scipy.interpolate import CubicHermiteSpline
 
 from .._results import Report
 from .._session import steady
-from .._validation import EPS, as_array, as_psd, check_positive, psd_eigh
+from .._validation import EPS, as_array, as_psd, check_methods, check_positive, psd_eigh
 from ..flows import FlowResult, flow
 from ..gauges import Gauge
 from ..lmo import dual_norm
@@ -94,9 +94,7 @@ def gaussian_flow(
     """
     m0 = as_array("m0", m0, 1)
     S0 = as_psd("S0", S0, len(m0))
-    for method in ("value", "gradient"):
-        if not callable(getattr(energy, method, None)):
-            raise ValueError(f"energy: expected methods value(m, S) and gradient(m, S), got {energy!r}")
+    check_methods("energy", energy, "value(m, S)", "gradient(m, S)")
     scale, lam, U = psd_eigh("S0", S0)
     keep = lam > len(lam) * EPS * lam[0]
     factor = (U * np.sqrt(lam))[:, keep] * np.sqrt(scale)
