@@ -11,38 +11,25 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._validation import as_array, as_psd
-from .base import Gauge, Smoothed
-from .compose import Max, Sum, _Combination
+from .base import Gauge
+from .compose import Max, Sum, _Combination, _Through
 from .registry import get_gauge, register_gauge
 
 
-class _Part(Gauge):
+class _Part(_Through):
     """S -> gamma(S_bb) / eta^2 for the columns b of one block: zero where only other columns move."""
 
     def __init__(self, gauge, columns, scale, dimension):
-        self.gauge, self.square, self.dimension = gauge, float(scale) ** 2, dimension
+        self.gauge, self.factor, self.dimension = gauge, 1 / float(scale) ** 2, dimension
         self.entries = np.ix_(columns, columns)
 
-    def _embedded(self, Q, like):
-        whole = np.zeros_like(like)
-        whole[self.entries] = Q / self.square
+    def _seen(self, S):
+        return S[(..., *self.entries)]
+
+    def _lifted(self, Q):
+        whole = np.zeros((self.dimension, self.dimension))
+        whole[self.entries] = Q
         return whole
-
-    def value(self, S):
-        return self.gauge.value(S[self.entries]) / self.square
-
-    def support(self, S):
-        return self._embedded(self.gauge.support(S[self.entries]), S)
-
-    def _smoothed(self, S, mu):
-        part, (rows, columns) = self.gauge._smoothed(S[self.entries], mu), self.entries
-        if part is None:
-            return None
-
-        def gram(T):
-            return part.gram(T[:, rows, columns]) / self.square
-
-        return Smoothed(part.value / self.square, self._embedded(part.Q, S), gram)
 
 
 class _Blocks(_Combination):

@@ -69,8 +69,9 @@ class _Rows:
 
 
 def _moments(x):
-    """(m, S) of rows x (r + 1, d)."""
-    return x[-1] / np.sqrt(len(x)), x[:-1].T @ x[:-1] / len(x)
+    """(m (..., d), S (..., d, d)) of rows x (..., r + 1, d)."""
+    n, A = x.shape[-2], x[..., :-1, :]
+    return x[..., -1, :] / np.sqrt(n), np.swapaxes(A, -1, -2) @ A / n
 
 
 @steady
@@ -105,7 +106,7 @@ def gaussian_flow(
     options = {"tol": tol, "cutoff": cutoff, "max_steps": max_steps, "strict": strict, "progress": progress}
     run = flow(lifted, rows, gauge, t_end=t_end, snapshot_times=times, **options)
 
-    moments = [_moments(x) for x in run.positions]
+    mean, covariance = _moments(run.positions)
     values = np.array([lifted.value(x, run.weights) for x in run.positions])
     slopes = np.array([dual_norm(lifted.force(x, run.weights), gauge) for x in run.positions])
     dissipated = run.energy[0] - run.energy - run.residual
@@ -115,8 +116,8 @@ def gaussian_flow(
         integral = spline(np.minimum(run.snapshot_times, run.times[-1]))
     return GaussianFlowResult(
         times=run.snapshot_times,
-        mean=np.array([m for m, _ in moments]).reshape(-1, len(m0)),
-        covariance=np.array([S for _, S in moments]).reshape(-1, len(m0), len(m0)),
+        mean=mean,
+        covariance=covariance,
         energy=values,
         dissipation=slopes**2,
         residual=run.energy[0] - values - integral,

@@ -229,9 +229,9 @@ class Problem:
     def _exact_moment(self, nodes, m):
         """The integral over time of int m m^T / rho dx along the curve."""
         grid = self.grid
-        F = [np.moveaxis(grid.fluxes(m, axis), 1 + axis, 0) for axis in range(self.d)]
-        cells = [np.moveaxis(0.5 * (f[1:] + f[:-1]), 0, 1 + axis) for axis, f in enumerate(F)]
-        steps = [np.moveaxis(f[1:] - f[:-1], 0, 1 + axis) for axis, f in enumerate(F)]
+        F = [grid.fluxes(m, axis) for axis in range(self.d)]
+        cells = [0.5 * _sum(f, 1 + axis) for axis, f in enumerate(F)]
+        steps = [np.diff(f, axis=1 + axis) for axis, f in enumerate(F)]
         inverse = _inverse_logarithmic_mean(nodes[:-1], nodes[1:])
         S = np.einsum("txy,atxy,btxy->ab", inverse, cells, cells)
         S[np.diag_indices(self.d)] += [(inverse * step**2).sum() / 12 for step in steps]
