@@ -110,19 +110,13 @@ def potential(S: ArrayLike, steps: int, coefficients: Coefficients = None, *, sc
     degree = int(np.prod([5 if c else 3 for _, _, c in rows], dtype=float))
     if degree > MOST_DEGREE:
         raise ValueError(f"steps: degree {degree}, more than {MOST_DEGREE}, loses its digits; got {steps}")
-    nodes, weights = _quadrature(degree // 2 + 1)
+    nodes, weights = _legendre(degree // 2 + 1)  # of [-1, 1]
     sigma = np.sqrt(size * lam)
-    return float(2 * sigma @ response(np.outer(sigma, nodes), steps, coefficients, scale=scale) @ weights)
+    return float(sigma @ response(np.outer(sigma, (nodes + 1) / 2), steps, coefficients, scale=scale) @ weights)
 
 
 MOST_DEGREE = 10_000
-
-
-@cache
-def _quadrature(n):
-    """(nodes, weights) on [0, 1], exact for polynomials of degree below 2n."""
-    x, w = roots_legendre(n)
-    return (x + 1) / 2, w / 2
+_legendre = cache(roots_legendre)  # exact with n nodes for polynomials of degree below 2n
 
 
 def _steps(steps, coefficients):

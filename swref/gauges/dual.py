@@ -113,7 +113,7 @@ def _least_inverse(R, atoms, q, unit, search):
     W = _range(atoms)
     T, X = W.T @ np.array(atoms) @ W, W.T @ R
     unit = unit or _inverse_trace(T, X, 1.0)(q)[0]
-    q, _ = barrier_newton(_inverse_trace(T, X, unit), q, search.barrier(len(q)), simplex=True)
+    q, _ = barrier_newton(_inverse_trace(T, X, unit), q, search.barrier(len(q)))
     return W @ np.linalg.solve(np.tensordot(q, T, 1), X), T, q
 
 
