@@ -3,7 +3,7 @@
 import html
 from abc import ABC, abstractmethod
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -61,11 +61,11 @@ class Result(Report):
     lower_bound: float
     upper_bound: float
     relative_gap: float  # (U - L)/U, and 0 when U = 0
-    moment: np.ndarray = field(repr=False)
-    metric: np.ndarray = field(repr=False)
+    moment: np.ndarray
+    metric: np.ndarray
     status: Literal["converged", "max_iter", "stalled", "interrupted", "rounding"]  # see ``_results.STATUS``
     iterations: int
-    history: np.ndarray = field(repr=False)
+    history: np.ndarray
 
     _steps = "oracle calls"
 

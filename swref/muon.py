@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
@@ -145,14 +145,14 @@ class MomentumResult(Report):
     one. It holds the error of the integrator and what the cutoff did.
     """
 
-    times: np.ndarray = field(repr=False)
-    positions: np.ndarray = field(repr=False)  # (s, n, d)
-    momenta: np.ndarray = field(repr=False)  # (s, n, d): averaged forces, with the sign of the gradient
-    energy: np.ndarray = field(repr=False)
-    kinetic: np.ndarray = field(repr=False)  # tau N*(a)^2 / 2
-    dissipation: np.ndarray = field(repr=False)  # N*(a)^2
-    residual: np.ndarray = field(repr=False)
-    weights: np.ndarray = field(repr=False)  # (n,)
+    times: np.ndarray
+    positions: np.ndarray  # (s, n, d)
+    momenta: np.ndarray  # (s, n, d): averaged forces, with the sign of the gradient
+    energy: np.ndarray
+    kinetic: np.ndarray  # tau N*(a)^2 / 2
+    dissipation: np.ndarray  # N*(a)^2
+    residual: np.ndarray
+    weights: np.ndarray  # (n,)
     tau: float
     status: Literal["finished", "max_steps", "stalled", "non-finite"]
     gauge: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, Self
 
 import numpy as np
@@ -66,19 +66,19 @@ class FlowResult(Falling, Report):
     except while directions are below the cutoff of ``flow``. ``rank`` counts the others.
     """
 
-    times: np.ndarray = field(repr=False)
-    energy: np.ndarray = field(repr=False)
-    dissipation: np.ndarray = field(repr=False)  # N*(g)^2, the squared slope
-    residual: np.ndarray = field(repr=False)
-    speed: np.ndarray = field(repr=False)
-    length: np.ndarray = field(repr=False)  # of the path so far, in L2(mu)
-    forces: np.ndarray = field(repr=False)  # evaluations of the force until then, those of rejected steps included
-    rank: np.ndarray = field(repr=False)  # singular values of the force above the cutoff
-    step_sizes: np.ndarray = field(repr=False)  # of the step that ended there; 0 at the start
-    snapshot_times: np.ndarray = field(repr=False)  # (s,)
-    positions: np.ndarray = field(repr=False)  # (s, n, d)
-    final: np.ndarray = field(repr=False)  # (n, d), at times[-1]
-    weights: np.ndarray = field(repr=False)  # (n,)
+    times: np.ndarray
+    energy: np.ndarray
+    dissipation: np.ndarray  # N*(g)^2, the squared slope
+    residual: np.ndarray
+    speed: np.ndarray
+    length: np.ndarray  # of the path so far, in L2(mu)
+    forces: np.ndarray  # evaluations of the force until then, those of rejected steps included
+    rank: np.ndarray  # singular values of the force above the cutoff
+    step_sizes: np.ndarray  # of the step that ended there; 0 at the start
+    snapshot_times: np.ndarray  # (s,)
+    positions: np.ndarray  # (s, n, d)
+    final: np.ndarray  # (n, d), at times[-1]
+    weights: np.ndarray  # (n,)
     status: Literal["finished", "stationary", "max_steps", "stalled", "non-finite", "interrupted"]
     gauge: str
     rejected: int  # steps tried in vain
@@ -123,6 +123,5 @@ class FlowResult(Falling, Report):
             missing = set(cls.__dataclass_fields__) - set(file.files)
             if missing:
                 raise ValueError(f"path: {path} is not a saved FlowResult, it lacks {sorted(missing)}")
-            return cls(
-                **{name: file[name] if file[name].ndim else file[name].item() for name in cls.__dataclass_fields__}
-            )
+            fields = {name: file[name] for name in cls.__dataclass_fields__}
+            return cls(**{name: array if array.ndim else array.item() for name, array in fields.items()})

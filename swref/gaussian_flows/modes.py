@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -105,14 +105,14 @@ class ModalFlowResult(Report):
     (modes,): when r became beta, inf likewise.
     """
 
-    times: np.ndarray = field(repr=False)
-    r: np.ndarray = field(repr=False)
-    s: np.ndarray = field(repr=False)
-    energy: np.ndarray = field(repr=False)
-    dissipation: np.ndarray = field(repr=False)
-    residual: np.ndarray = field(repr=False)
-    rank_loss_times: np.ndarray = field(repr=False)
-    arrival_times: np.ndarray = field(repr=False)
+    times: np.ndarray
+    r: np.ndarray
+    s: np.ndarray
+    energy: np.ndarray
+    dissipation: np.ndarray
+    residual: np.ndarray
+    rank_loss_times: np.ndarray
+    arrival_times: np.ndarray
     gauge: str
 
     def _rows(self):

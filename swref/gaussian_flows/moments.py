@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -28,13 +28,13 @@ class GaussianFlowResult(Report):
     ``residual`` = E(0) - E(t) - int_0^t dissipation. ``run`` is the flow of the rows, step by step.
     """
 
-    times: np.ndarray = field(repr=False)  # (k,)
-    mean: np.ndarray = field(repr=False)  # (k, d)
-    covariance: np.ndarray = field(repr=False)  # (k, d, d)
-    energy: np.ndarray = field(repr=False)  # (k,)
-    dissipation: np.ndarray = field(repr=False)  # (k,): N*(g)^2
-    residual: np.ndarray = field(repr=False)  # (k,)
-    run: FlowResult = field(repr=False)
+    times: np.ndarray  # (k,)
+    mean: np.ndarray  # (k, d)
+    covariance: np.ndarray  # (k, d, d)
+    energy: np.ndarray  # (k,)
+    dissipation: np.ndarray  # (k,): N*(g)^2
+    residual: np.ndarray  # (k,)
+    run: FlowResult
 
     @property
     def status(self) -> str:

@@ -6,7 +6,7 @@ distance between covariances that nearly coincide, and zero eigenvalues need no 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -30,9 +30,9 @@ class GaussianResult(Result):
     positive semidefinite.
     """
 
-    cross_covariance: np.ndarray = field(repr=False)
-    _means: tuple[np.ndarray, np.ndarray] = field(repr=False)
-    _joint: tuple[np.ndarray, np.ndarray] = field(repr=False)  # X, Y (d, r): (m0 + X z, m1 + Y z), z ~ N(0, I)
+    cross_covariance: np.ndarray
+    _means: tuple[np.ndarray, np.ndarray]
+    _joint: tuple[np.ndarray, np.ndarray]  # X, Y (d, r): (m0 + X z, m1 + Y z), z ~ N(0, I)
 
     def sample(self, n: int, rng: int | np.random.Generator | None = None) -> tuple[np.ndarray, ...]:
         """n pairs from the optimal coupling: x (n, d), y (n, d). ``rng``: a seed or a numpy Generator."""

@@ -8,7 +8,7 @@ on K per interval) from the PSD cone (one 3 x 3 projection per cell).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import fsum
 from types import SimpleNamespace
 
@@ -49,11 +49,11 @@ class DynamicResult(Result):
     ``history`` (checks + 1, 2) holds the bounds at the start and at each check; ``iterations`` counts those of ADMM.
     """
 
-    density: np.ndarray = field(repr=False)
-    momentum: np.ndarray = field(repr=False)
-    metrics: np.ndarray = field(repr=False)
-    potential: np.ndarray = field(repr=False)
-    times: np.ndarray = field(repr=False)
+    density: np.ndarray
+    momentum: np.ndarray
+    metrics: np.ndarray
+    potential: np.ndarray
+    times: np.ndarray
     continuous_lower: float
     continuous_upper: float
     floored: float

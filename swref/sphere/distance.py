@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse as sp
@@ -36,11 +36,11 @@ class SphericalResult(Result):
     rounding.
     """
 
-    semi_couplings: tuple[sp.csr_array, sp.csr_array] = field(repr=False)
-    s: sp.csr_array = field(repr=False)
-    potentials: tuple[np.ndarray, np.ndarray] = field(repr=False)
-    _measures: tuple[np.ndarray, ...] = field(repr=False)  # masses and directions of the first, of the second
-    _rest: tuple[np.ndarray, np.ndarray] = field(repr=False)  # mass destroyed (k0,), created (k1,)
+    semi_couplings: tuple[sp.csr_array, sp.csr_array]
+    s: sp.csr_array
+    potentials: tuple[np.ndarray, np.ndarray]
+    _measures: tuple[np.ndarray, ...]  # masses and directions of the first, of the second
+    _rest: tuple[np.ndarray, np.ndarray]  # mass destroyed (k0,), created (k1,)
 
     def lift(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(z0 (k, d), z1 (k, d), weights (k,)): a plan in R^d whose ends project on the two measures.
