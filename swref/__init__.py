@@ -8,14 +8,7 @@ from . import convexity, energies, gaussian_flows, geodesics, muon, sphere
 from ._errors import GaugeError, NotConverged
 from .clouds import PairwiseResult, TransportResult, displacement, exact_transport, pairwise, transport
 from .flows import FlowResult, flow
-from .gauges import (
-    Gauge,
-    SpectralGauge,
-    check_gauge,
-    get_gauge,
-    list_gauges,
-    register_gauge,
-)
+from .gauges import Gauge, SpectralGauge, check_gauge, get_gauge, list_gauges, register_gauge
 from .gaussians import GaussianResult, gaussian_transport, moment_lower_bound
 from .grids import DynamicResult, dynamic_transport
 from .lmo import dual_norm, lmo, measure_lmo, tangent_norm

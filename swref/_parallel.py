@@ -43,12 +43,12 @@ def check_executor(executor):
 
 
 @contextmanager
-def counter(progress, name, unit, total, done=0):
+def counter(progress, name, unit, total, done=0, **options):
     """A context giving ``count(more)``, which moves a bar, or does nothing without ``progress``."""
     if not progress:
         yield lambda more: None
         return
     from tqdm.auto import tqdm
 
-    with tqdm(desc=name, unit=unit, total=total, initial=done) as bar:
+    with tqdm(desc=name, unit=unit, total=total, initial=done, **options) as bar:
         yield bar.update

@@ -24,12 +24,8 @@ def plan_svg(label, X, Y, plan, discs, squares, under=""):
         for a, b, w in zip(X[plan.row[heavy]], Y[plan.col[heavy]], shade, strict=True)
     )
     first, second = (np.argsort(-radii, kind="stable")[:MOST] for radii in (discs, squares))
-    lines += "".join(
-        f"<circle cx='{a[0]:.1f}' cy='{a[1]:.1f}' r='{r:.1f}' stroke='none'/>"
-        for a, r in zip(X[first], discs[first], strict=True)
-    )
-    lines += "".join(
-        f"<rect x='{b[0] - r:.1f}' y='{b[1] - r:.1f}' width='{2 * r:.1f}' height='{2 * r:.1f}' fill='none'/>"
-        for b, r in zip(Y[second], squares[second], strict=True)
-    )
+    for (x, y), r in zip(X[first], discs[first], strict=True):
+        lines += f"<circle cx='{x:.1f}' cy='{y:.1f}' r='{r:.1f}' stroke='none'/>"
+    for (x, y), r in zip(Y[second], squares[second], strict=True):
+        lines += f"<rect x='{x - r:.1f}' y='{y - r:.1f}' width='{2 * r:.1f}' height='{2 * r:.1f}' fill='none'/>"
     return svg(label, under + lines)

@@ -3,7 +3,7 @@
 import html
 from abc import ABC, abstractmethod
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -61,11 +61,11 @@ class Result(Report):
     lower_bound: float  # of W_gamma^2, proved
     upper_bound: float  # of W_gamma^2, proved
     relative_gap: float  # (U - L)/U, and 0 when U = 0
-    moment: np.ndarray = field(repr=False)  # (d, d): second moment of the displacement, its gauge is U
-    metric: np.ndarray = field(repr=False)  # (d, d): the Q* in K that gives L
+    moment: np.ndarray  # (d, d): second moment of the displacement, its gauge is U
+    metric: np.ndarray  # (d, d): the Q* in K that gives L
     status: Literal["converged", "max_iter", "stalled", "interrupted", "rounding"]  # why the run ended, a key of STATUS
     iterations: int  # oracle calls, or steps of the solver
-    history: np.ndarray = field(repr=False)  # (iterations, 2): L and U after each, rounding not yet counted
+    history: np.ndarray  # (iterations, 2): L and U after each, rounding not yet counted
 
     _steps = "oracle calls"
 

@@ -150,6 +150,20 @@ def as_weights(name, value, n) -> np.ndarray:
     return masses / masses.sum()
 
 
+def as_times(name, value, t_end) -> np.ndarray:
+    """Increasing times (k,) in [0, t_end]."""
+    times = as_array(name, value, 1)
+    if (np.diff(times) <= 0).any() or times[0] < 0 or times[-1] > t_end:
+        raise ValueError(f"{name}: must increase within [0, {t_end}], got {times}")
+    return times
+
+
+def check_methods(name, value, *calls) -> None:
+    """Raise unless ``value`` has the methods of these calls, such as "value(x, weights)"."""
+    if not all(callable(getattr(value, call.partition("(")[0], None)) for call in calls):
+        raise ValueError(f"{name}: expected methods {' and '.join(calls)}, got {value!r}")
+
+
 def check_dimension(gauge, d) -> None:
     """Raise unless ``gauge`` accepts (d, d) moments."""
     if gauge.dimension is not None and gauge.dimension != d:
@@ -158,26 +172,17 @@ def check_dimension(gauge, d) -> None:
 
 def check_positive(name, value) -> float:
     """A finite positive float."""
-    number = _number(value)
-    if not 0 < number < np.inf:
-        raise ValueError(f"{name}: expected a positive finite number, got {value!r}")
-    return number
+    return _number(name, value, "a positive finite number", lambda number: 0 < number < np.inf)
 
 
 def as_tolerance(name, value) -> float:
     """A relative tolerance: a positive float below one."""
-    number = _number(value)
-    if not 0 < number < 1:
-        raise ValueError(f"{name}: expected a positive number below one, got {value!r}")
-    return number
+    return _number(name, value, "a positive number below one", lambda number: 0 < number < 1)
 
 
 def as_fraction(name, value) -> float:
     """A float in [0, 1]."""
-    number = _number(value)
-    if not 0 <= number <= 1:
-        raise ValueError(f"{name}: expected a number in [0, 1], got {value!r}")
-    return number
+    return _number(name, value, "a number in [0, 1]", lambda number: 0 <= number <= 1)
 
 
 def check_count(name, value, least=1) -> int:
@@ -188,12 +193,15 @@ def check_count(name, value, least=1) -> int:
     return int(value)
 
 
-def _number(value):
-    """A float, NaN for what is no real number: neither a boolean nor a string is one, whatever ``float`` says."""
+def _number(name, value, wanted, allowed):
+    """An ``allowed`` float: neither a boolean nor a string is one, whatever ``float`` says."""
     try:
-        return float(as_array("", value, 0))
+        number = float(as_array(name, value, 0))
     except ValueError:
-        return np.nan
+        number = np.nan
+    if not allowed(number):
+        raise ValueError(f"{name}: expected {wanted}, got {value!r}")
+    return number
 
 
 def written(array) -> str:

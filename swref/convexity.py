@@ -15,17 +15,7 @@ from numpy.typing import ArrayLike
 from scipy.special import xlogy
 
 from ._session import silent, steady
-from ._validation import (
-    EPS,
-    as_array,
-    as_cloud,
-    as_psd,
-    as_tolerance,
-    as_weights,
-    check_count,
-    check_positive,
-    psd_eigh,
-)
+from ._validation import EPS, as_array, as_psd, as_tolerance, as_weights, check_count, check_positive, psd_eigh
 from .clouds import TransportResult, displacement, transport
 from .energies import Energy
 from .gauges import Gauge, SpectralGauge, gauge_for, get_gauge
@@ -47,9 +37,8 @@ def along(energy: Energy, x: ArrayLike, y: ArrayLike, plan: ArrayLike | sp.sparr
     sparse or dense, of total mass one up to 1e-8, as returned by ``transport``. Along an optimal plan a potential with
     ``modulus(Hessian, gauge)`` >= kappa obeys E(t) <= (1 - t) E(0) + t E(1) - kappa t (1 - t) W^2 / 2.
     """
-    times = as_array("times", times, 1)
     values = []
-    for t in times:
+    for t in as_array("times", times, 1):
         points, masses = displacement(x, y, plan, float(t))
         total = masses.sum()
         if abs(total - 1) > 1e-8:
@@ -106,7 +95,7 @@ def regularized_transport(
     nearly optimal for gamma: gamma(moment) <= W_gamma^2 + eps/(1 - eps) <Q0, moment of any optimal plan>.
     x, y, ``gauge``, ``options`` and errors: those of ``transport``.
     """
-    eps, d = as_tolerance("eps", eps), as_cloud("x", x).shape[1]
+    eps, d = as_tolerance("eps", eps), as_array("x", x, 2).shape[1]
     linear = get_gauge("trace") if Q0 is None else get_gauge("linear", Q0=as_psd("Q0", Q0, d))
     return transport(x, y, (1 - eps) * get_gauge(gauge) + eps * linear, **options)
 
@@ -120,7 +109,7 @@ def entropy(points: ArrayLike, weights: ArrayLike | None = None, *, width: float
     Bias: convolution spreads mass, so H is at most the entropy of any measure that it smooths, and grows to it as
     width -> 0. A cloud of n points resolves rho only for widths above the distance of neighbours.  [App. H]
     """
-    points = as_cloud("points", points)
+    points = as_array("points", points, 2)
     weights, width = as_weights("weights", weights, len(points)), check_positive("width", width)
     if points.shape[1] > 3:
         raise ValueError(f"points: entropy needs a grid, in dimension 3 at most, got d = {points.shape[1]}")
@@ -154,8 +143,6 @@ def two_optimal_plans(
     first = (np.arange(columns) + 0.5) / columns
     second = height * ((2 * np.arange(rows) + 1) / rows - 1)
     x = np.stack(np.meshgrid(first, second, indexing="ij"), axis=-1).reshape(-1, 2)
-    n, turned = len(x), np.arange(columns * rows).reshape(columns, rows)[:, ::-1].ravel()
-    translation, reflection = (
-        sp.csr_array((np.full(n, 1 / n), (np.arange(n), to)), shape=(n, n)) for to in (np.arange(n), turned)
-    )
-    return x, x + [shift, 0], translation, reflection
+    translation = sp.eye_array(len(x), format="csr") / len(x)
+    turned = np.arange(len(x)).reshape(columns, rows)[:, ::-1].ravel()
+    return x, x + [shift, 0], translation, translation[turned]

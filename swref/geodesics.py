@@ -105,12 +105,12 @@ def _checked(points, axes, weights, width):
 
 def _smoothed(points, masses, axes, width):
     """sum_i masses_i kernel(z - points_i), (k, *grid), for masses (n, k): one matrix product per column."""
-    kernels = [
-        np.exp(-0.5 * ((axis - points[:, [k]]) / width) ** 2) / (np.sqrt(2 * np.pi) * width)
-        for k, axis in enumerate(axes)
-    ]
-    shape = tuple(map(len, axes))
+    *others, last = (
+        np.exp(-0.5 * ((axis - x[:, None]) / width) ** 2) / (np.sqrt(2 * np.pi) * width)
+        for axis, x in zip(axes, points.T, strict=True)
+    )
     first = np.ones((len(points), 1))
-    for kernel in kernels[:-1]:
+    for kernel in others:
         first = (first[:, :, None] * kernel[:, None]).reshape(len(points), -1)
-    return np.array([((first * mass[:, None]).T @ kernels[-1]).reshape(shape) for mass in masses.T])
+    values = [(first * mass[:, None]).T @ last for mass in masses.T]
+    return np.reshape(values, (-1, *map(len, axes)))

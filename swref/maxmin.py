@@ -191,7 +191,7 @@ class _Master:
         for _ in range(REFINEMENTS):
             mu, seen = accuracy / (len(moments) + self.model.complexity), {}
             self.weights = _admit_newest(objective, self.weights, mu)
-            self.weights, _ = barrier_newton(objective, self.weights, mu, simplex=True)
+            self.weights, _ = barrier_newton(objective, self.weights, mu)
             mixture, smoothed = at(self.weights)
             if not self.model.refine(mixture, HULL_ACCURACY * accuracy):
                 break

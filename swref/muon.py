@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
@@ -14,9 +14,9 @@ from scipy.special import roots_legendre
 from ._errors import NotConverged
 from ._results import Report
 from ._session import one_thread_for, silent
-from ._validation import EPS, as_array, as_psd, as_tolerance, as_weights, check_count, check_positive, psd_eigh
+from ._validation import EPS, as_array, as_tolerance, as_weights, check_count, check_methods, check_positive, psd_eigh
 from .energies import Energy
-from .flows.particles import NonFinite, Particles, descent_velocity
+from .flows.particles import NonFinite, Particles
 from .gauges import Gauge, gauge_for
 
 __all__ = ["COEFFICIENTS", "MomentumResult", "momentum_flow", "newton_schulz", "potential", "response"]
@@ -105,26 +105,18 @@ def potential(S: ArrayLike, steps: int, coefficients: Coefficients = None, *, sc
 
     Raises ValueError for malformed arguments, and for a degree 5^k beyond 10,000.
     """
-    size, lam, _ = psd_eigh("S", as_psd("S", S))
+    size, lam, _ = psd_eigh("S", S)
     rows = _steps(steps, coefficients)
     degree = int(np.prod([5 if c else 3 for _, _, c in rows], dtype=float))
     if degree > MOST_DEGREE:
-        raise ValueError(
-            f"steps: a polynomial of degree {degree}, more than {MOST_DEGREE}, loses its digits; got {steps}"
-        )
-    nodes, weights = _quadrature(degree // 2 + 1)
+        raise ValueError(f"steps: degree {degree}, more than {MOST_DEGREE}, loses its digits; got {steps}")
+    nodes, weights = _legendre(degree // 2 + 1)  # of [-1, 1]
     sigma = np.sqrt(size * lam)
-    return float(2 * sigma @ response(np.outer(sigma, nodes), steps, coefficients, scale=scale) @ weights)
+    return float(sigma @ response(np.outer(sigma, (nodes + 1) / 2), steps, coefficients, scale=scale) @ weights)
 
 
 MOST_DEGREE = 10_000
-
-
-@cache
-def _quadrature(n):
-    """(nodes, weights) on [0, 1], exact for polynomials of degree below 2n."""
-    x, w = roots_legendre(n)
-    return (x + 1) / 2, w / 2
+_legendre = cache(roots_legendre)  # exact with n nodes for polynomials of degree below 2n
 
 
 def _steps(steps, coefficients):
@@ -153,14 +145,14 @@ class MomentumResult(Report):
     one. It holds the error of the integrator and what the cutoff did.
     """
 
-    times: np.ndarray = field(repr=False)  # (s,): intrinsic time
-    positions: np.ndarray = field(repr=False)  # (s, n, d)
-    momenta: np.ndarray = field(repr=False)  # (s, n, d): averaged forces, with the sign of the gradient
-    energy: np.ndarray = field(repr=False)  # (s,): F
-    kinetic: np.ndarray = field(repr=False)  # (s,): K = tau N*(a)^2 / 2
-    dissipation: np.ndarray = field(repr=False)  # (s,): N*(a)^2
-    residual: np.ndarray = field(repr=False)  # (s,): (F + K)(0) - (F + K)(t) - int_0^t dissipation
-    weights: np.ndarray = field(repr=False)  # (n,): of the particles
+    times: np.ndarray  # (s,): intrinsic time
+    positions: np.ndarray  # (s, n, d)
+    momenta: np.ndarray  # (s, n, d): averaged forces, with the sign of the gradient
+    energy: np.ndarray  # (s,): F
+    kinetic: np.ndarray  # (s,): K = tau N*(a)^2 / 2
+    dissipation: np.ndarray  # (s,): N*(a)^2
+    residual: np.ndarray  # (s,): (F + K)(0) - (F + K)(t) - int_0^t dissipation
+    weights: np.ndarray  # (n,): of the particles
     tau: float  # time over which the momentum averages
     status: Literal["finished", "max_steps", "stalled", "non-finite"]  # why the run ended, a key of STATUS
     gauge: str  # its repr
@@ -203,21 +195,19 @@ def momentum_flow(
     snapshots reached, after ``max_steps`` steps or when steps shrink to nothing, unless ``strict=False``; always when a
     force is not finite. ValueError for malformed arguments.
     """
-    tau, t_end, max_steps = (
-        check_positive("tau", tau),
-        check_positive("t_end", t_end),
+    tau, t_end = check_positive("tau", tau), check_positive("t_end", t_end)
+    tol, cutoff, max_steps = (
+        as_tolerance("tol", tol),
+        as_tolerance("cutoff", cutoff),
         check_count("max_steps", max_steps),
     )
-    tol, cutoff = as_tolerance("tol", tol), as_tolerance("cutoff", cutoff)
-    for method in ("value", "force"):
-        if not callable(getattr(energy, method, None)):
-            raise ValueError(f"energy: expected methods value(x, weights) and force(x, weights), got {energy!r}")
+    check_methods("energy", energy, "value(x, weights)", "force(x, weights)")
     x0 = as_array("x0", x0, 2)
     a0 = np.zeros_like(x0) if momentum is None else as_array("momentum", momentum, 2, x0.shape)
     weights, gauge = as_weights("weights", weights, len(x0)), gauge_for(gauge, x0.shape[1])
     run = _PhaseSpace(Particles(energy, gauge, weights, cutoff), tau, x0, a0)
     status = run.go(np.linspace(0, t_end, check_count("n_snapshots", n_snapshots, least=2)), tol, max_steps)
-    result = run.result(status, weights)
+    result = run.result(status)
     if status == "non-finite" or (strict and status != "finished"):
         raise NotConverged(
             f"momentum_flow: {status} after {run.steps} steps, at t = {run.t:.6g} of {t_end:.6g}; "
@@ -231,28 +221,27 @@ class _PhaseSpace:
     """Particles (x, a) of positive weight and the dissipation so far, as one flat array for SciPy's stepper."""
 
     def __init__(self, particles, tau, x0, a0):
-        self.particles, self.tau, self.everyone = particles, tau, (x0, a0)
+        self.particles, self.tau, self.everyone = particles, tau, np.array([x0, a0])
         self.t, self.steps, self.snapshots = 0.0, 0, []
-        x, a = (z[particles.used] for z in (x0, a0))
-        self.shape = x.shape
+        x, a = self.everyone[:, particles.used]
         try:
             g = particles.force(x)
         except NonFinite as error:
             raise ValueError(f"energy: at the start {error}") from None
-        self.start = np.concatenate([x.ravel(), a.ravel(), [0.0]])
+        self.start = np.append([x, a], 0.0)
         spread = np.abs(x - x.mean(0)).max() or np.abs(x).max() or 1.0
         self.sizes = spread, max(np.abs(g).max(), np.abs(a).max()) or 1.0
 
     def split(self, y):
-        x, a = y[:-1].reshape(2, *self.shape)
-        return x, a, y[-1]
+        """(x, a), each (n, d)."""
+        return y[:-1].reshape(2, len(self.particles.weights), -1)
 
     def field(self, t, y):
-        x, a, _ = self.split(y)
+        x, a = self.split(y)
         if not np.isfinite(a).all():
             raise NonFinite("the momenta leave the range of float64")
-        v, slope2, _ = descent_velocity(a, self.particles.gauge, self.particles.weights, self.particles.cutoff)
-        return np.concatenate([v.ravel(), (self.particles.force(x) - a).ravel() / self.tau, [slope2]])
+        rate = self.particles.rate(a)[0]
+        return np.concatenate([rate[:-1], (self.particles.force(x) - a).ravel() / self.tau, rate[-1:]])
 
     def go(self, marks, tol, max_steps):
         """Step to the last of ``marks`` and keep a snapshot at each; returns the status."""
@@ -278,19 +267,16 @@ class _PhaseSpace:
         return "finished"
 
     def _snapshot(self, t, y):
-        x, a, spent = self.split(y)
-        slope2 = descent_velocity(a, self.particles.gauge, self.particles.weights, self.particles.cutoff)[1]
-        energy = self.particles.value_and_force(x)[0]
-        self.snapshots.append((t, x, a, energy, slope2, spent))
+        x, a = self.everyone[:, self.particles.used] = self.split(y)
+        slope2, energy = self.particles.rate(a)[0][-1], self.particles.value_and_force(x)[0]
+        self.snapshots.append((t, *self.everyone.copy(), energy, slope2, y[-1]))
 
-    def result(self, status, weights):
-        times, x, a, energy, slope2, spent = map(np.array, zip(*self.snapshots, strict=True))
-        positions, momenta = (np.repeat(z[None], len(times), axis=0) for z in self.everyone)
-        positions[:, self.particles.used], momenta[:, self.particles.used] = x, a
+    def result(self, status):
+        times, positions, momenta, energy, slope2, spent = map(np.array, zip(*self.snapshots, strict=True))
         kinetic = self.tau * slope2 / 2
         total = energy + kinetic
         return MomentumResult(
             times=times, positions=positions, momenta=momenta, energy=energy, kinetic=kinetic, dissipation=slope2,
-            residual=total[0] - total - spent, weights=weights, tau=self.tau, status=status,
+            residual=total[0] - total - spent, weights=self.particles.given, tau=self.tau, status=status,
             gauge=repr(self.particles.gauge), steps=self.steps, evaluations=self.particles.evaluations,
         )  # fmt: skip

@@ -333,16 +333,16 @@ def test_what_is_known_of_the_errors_reaches_both_bounds(seed, where, name):
     delta = np.sqrt(d) * np.linalg.norm(error, axis=1)
     zero = np.zeros(d)
     pair = {
-        "F0": lambda: gaussians._Pair(zero, F0 + error, delta, F1, zero, False),
-        "F1": lambda: gaussians._Pair(zero, F0, zero, F1 + error, delta, False),
-        "coupling": lambda: gaussians._Pair(zero, F0, zero, F1, zero, False),
-    }[where]()
+        "F0": (zero, F0 + error, delta, F1, zero),
+        "F1": (zero, F0, zero, F1 + error, delta),
+        "coupling": (zero, F0, zero, F1, zero),
+    }[where]
     mixed = gaussians._mixed_correlation
     with pytest.MonkeyPatch.context() as patch:
         if where == "coupling":
             size = 1 + rng.choice([-1e-2, 1e-2])
             patch.setattr(gaussians, "_mixed_correlation", lambda found: tuple(size * part for part in mixed(found)))
-        result = gaussians._transport((zero, zero), pair, gauge, 1e-9, 500)
+        result = gaussians._transport((zero, zero), pair, False, gauge, 1e-9, 500)
     metric = exact(result.metric)
     assert inside(squared(mp.matrix(d, 1), S0, S1, metric) / GAUGES[name][2](eigenvalues(metric)), result, 1.0)
 

@@ -6,10 +6,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._session import silent
-from .._validation import as_array, as_weights, check_count, no_nan
+from .._validation import as_array, check_count, no_nan
+from .base import Checked
 
 
-class Attention:
+class Attention(Checked):
     """F(mu) = 1/(2N) sum_s |H_mu(z_s) - y_s|^2, H_mu = int phi(., x) dmu(x): an average of attention heads.  [Fig. 4]
 
     A head x = (Q, K, V, O), each (head_dim, d_T), acts on a sequence z of m tokens, the rows z_j in R^{d_T}, by
@@ -35,13 +36,13 @@ class Attention:
 
     def split(self, x: ArrayLike) -> tuple[np.ndarray, ...]:
         """(Q, K, V, O), each (n, head_dim, d_T), of the heads x (n, d)."""
-        x = self._heads(x)
+        x = self._particles(x, None)[0]
         return tuple(x.reshape(len(x), 4, self.head_dim, -1).swapaxes(0, 1))
 
     @silent
     def predict(self, x: ArrayLike, weights: ArrayLike | None = None) -> np.ndarray:
         """H_mu(z_s), (N, m, d_T), for heads x (n, d)."""
-        x, weights = self._checked(x, weights)
+        x, weights = self._particles(x, weights)
         Q, K, V, weighted_O = self._parameters(x, weights)[:4]
         outputs = [_output(u, weighted_O) for *_, u in self._sequences(Q, K, V)]
         return no_nan(np.array(outputs))
@@ -52,16 +53,12 @@ class Attention:
         residual = self.predict(x, weights) - self.targets
         return float(no_nan((residual**2).sum() / (2 * len(residual))))
 
-    def force(self, x: ArrayLike, weights: ArrayLike | None = None) -> np.ndarray:
-        """g(x_h) = grad_{x_h} F / w_h, (n, d): the gradient of the first variation, for heads of weight zero too."""
-        return self.value_and_force(x, weights)[1]
-
     @silent
     def value_and_force(self, x: ArrayLike, weights: ArrayLike | None = None) -> tuple[float, np.ndarray]:
         """(value, force) for the price of the force: the value is met on the way."""
         from .kernels import attention_gradient
 
-        x, weights = self._checked(x, weights)
+        x, weights = self._particles(x, weights)
         Q, K, V, weighted_O, O = self._parameters(x, weights)
         gradient = np.zeros((4, *Q.shape))
         dq, dk, dv = np.empty((3, self.head_dim, self.tokens.shape[1], len(x)))
@@ -82,20 +79,16 @@ class Attention:
 
         Averaged over the m rows j, the N sequences, and the heads with their weights.
         """
-        x, weights = self._checked(x, weights)
+        x, weights = self._particles(x, weights)
         Q, K, V = self._parameters(x, weights)[:3]
         counts = [(1 / np.einsum("jih,jih->jh", P, P)).mean(0) for P, *_ in self._sequences(Q, K, V)]
         return float(no_nan(np.mean(counts, axis=0) @ weights))
 
-    def _heads(self, x):
-        x = as_array("x", x, 2)
+    def _particles(self, x, weights, d=None):
+        x, weights = super()._particles(x, weights)
         if x.shape[1] != self.dimension:
             raise ValueError(f"x: expected d = 4 head_dim d_T = {self.dimension} columns, got shape {x.shape}")
-        return x
-
-    def _checked(self, x, weights):
-        x = self._heads(x)
-        return x, as_weights("weights", weights, len(x))
+        return x, weights
 
     def _parameters(self, x, weights):
         """Q / sqrt(head_dim), K, V, weights * O and O, each (head_dim, d_T, n): the kernels want heads last."""

@@ -12,11 +12,19 @@ from .._validation import no_nan
 from .base import Checked, blocks
 
 
-class Potential(Checked):
-    """F = sum_i w_i h(x_i); ``h``: (n, d) -> (n,), its gradient ``grad``: (n, d) -> (n, d)."""
-
+class _Given(Checked):
     def __init__(self, h: Callable[..., np.ndarray], grad: Callable[..., np.ndarray]):
-        self.h, self.grad = _function("h", h), _function("grad", grad)
+        for name, value in (("h", h), ("grad", grad)):
+            if not callable(value):
+                raise ValueError(f"{name}: expected a function, got {type(value).__name__}")
+        self.h, self.grad = h, grad
+
+    def value_and_force(self, x: ArrayLike, weights: ArrayLike | None = None) -> tuple[float, np.ndarray]:
+        return self.value(x, weights), self.force(x, weights)
+
+
+class Potential(_Given):
+    """F = sum_i w_i h(x_i); ``h``: (n, d) -> (n,), its gradient ``grad``: (n, d) -> (n, d)."""
 
     @silent
     def value(self, x: ArrayLike, weights: ArrayLike | None = None) -> float:
@@ -29,11 +37,8 @@ class Potential(Checked):
         x, _ = self._particles(x, weights)
         return np.array(no_nan(_returned("grad", self.grad(x), x.shape)))
 
-    def value_and_force(self, x: ArrayLike, weights: ArrayLike | None = None) -> tuple[float, np.ndarray]:
-        return self.value(x, weights), self.force(x, weights)
 
-
-class Interaction(Checked):
+class Interaction(_Given):
     """F = sum_ij w_i w_j h(x_i, x_j) for a symmetric h, the pairs i = j included; force 2 sum_j w_j grad h(x_i, x_j).
 
     ``h``: (..., d), (..., d) -> (...), with broadcasting; ``grad`` the same -> (..., d), the gradient in the *first*
@@ -41,9 +46,6 @@ class Interaction(Checked):
     force, even where h is infinite. ``value`` and ``force`` raise ValueError if h(x_i, x_j) and h(x_j, x_i) differ on
     the pairs with the first particle: then the force would not be the gradient of the value.
     """
-
-    def __init__(self, h: Callable[..., np.ndarray], grad: Callable[..., np.ndarray]):
-        self.h, self.grad = _function("h", h), _function("grad", grad)
 
     @silent
     def value(self, x: ArrayLike, weights: ArrayLike | None = None) -> float:
@@ -69,15 +71,6 @@ class Interaction(Checked):
         if not np.allclose(there, back, rtol=1e-9, atol=1e-9 * np.abs(there[np.isfinite(there)]).max(initial=0)):
             raise ValueError("h: must be symmetric, got h(x, y) != h(y, x)")
         return x, w
-
-    def value_and_force(self, x: ArrayLike, weights: ArrayLike | None = None) -> tuple[float, np.ndarray]:
-        return self.value(x, weights), self.force(x, weights)
-
-
-def _function(name, value):
-    if not callable(value):
-        raise ValueError(f"{name}: expected a function, got {type(value).__name__}")
-    return value
 
 
 def _returned(name, value, shape):

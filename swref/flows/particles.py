@@ -28,24 +28,20 @@ def descent_velocity(
 
 def _velocity(g, gauge, weights, cutoff):
     """``descent_velocity`` of checked arguments."""
-    with one_thread_for(g):
-        return _raised_descent(g, gauge, weights, cutoff)
-
-
-def _raised_descent(g, gauge, weights, cutoff):
     scale, g = unit_scale(g)
     if not g.any():
         return np.zeros_like(g), 0.0, 0
-    forces = np.sqrt(weights)[:, None] * g
-    _, s, axes = np.linalg.svd(np.linalg.qr(forces, mode="r") if len(g) > g.shape[1] else forces)
-    s = np.pad(s, (0, len(axes) - len(s)))
-    raised = np.maximum(s, cutoff * s[0])
-    rank = int((raised == s).sum())
-    v = -gauge._multiply(g, raised[:, None] * axes)
-    slope2 = pairing = -(weights[:, None] * g * v).sum()
-    if rank < len(s):  # the multiplier itself would be huge, and so would be its rounding errors
-        rows = s[s > 0, None] * axes[s > 0]
-        slope2 = (rows * gauge._multiply(rows, rows)).sum()
+    with one_thread_for(g):
+        forces = np.sqrt(weights)[:, None] * g
+        _, s, axes = np.linalg.svd(np.linalg.qr(forces, mode="r") if len(g) > g.shape[1] else forces)
+        s = np.pad(s, (0, len(axes) - len(s)))
+        raised = np.maximum(s, cutoff * s[0])
+        rank = int((raised == s).sum())
+        v = -gauge._multiply(g, raised[:, None] * axes)
+        slope2 = pairing = -(weights[:, None] * g * v).sum()
+        if rank < len(s):  # the multiplier itself would be huge, and so would be its rounding errors
+            rows = s[s > 0, None] * axes[s > 0]
+            slope2 = (rows * gauge._multiply(rows, rows)).sum()
     return v * (scale * slope2 / pairing), scale * scale * slope2, rank
 
 
@@ -58,9 +54,8 @@ class Particles:
 
     def __init__(self, energy, gauge, weights, cutoff):
         self.energy, self.gauge, self.cutoff = energy, gauge, cutoff
-        self.used = weights > 0
+        self.given, self.used, self.evaluations = weights, weights > 0, 0
         self.weights = weights[self.used]
-        self.evaluations = 0
 
     def field(self, y):
         """d/dt (x, int dissipation), flat, at y = (x, anything)."""

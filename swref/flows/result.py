@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, Self
 
 import numpy as np
@@ -66,19 +66,19 @@ class FlowResult(Falling, Report):
     except while directions are below the cutoff of ``flow``. ``rank`` counts the others.
     """
 
-    times: np.ndarray = field(repr=False)  # (k,): intrinsic time of each accepted step
-    energy: np.ndarray = field(repr=False)  # (k,): F
-    dissipation: np.ndarray = field(repr=False)  # (k,): N*(g)^2, the squared slope
-    residual: np.ndarray = field(repr=False)  # (k,): E(0) - E(t) - int_0^t dissipation; 0 but for the integrator
-    speed: np.ndarray = field(repr=False)  # (k,): N(v)
-    length: np.ndarray = field(repr=False)  # (k,): of the path so far, in L2(mu)
-    forces: np.ndarray = field(repr=False)  # (k,): evaluations of the force until then, with those of rejected steps
-    rank: np.ndarray = field(repr=False)  # (k,): singular values of the force above the cutoff
-    step_sizes: np.ndarray = field(repr=False)  # (k,): of the step that ended there; 0 at the start
-    snapshot_times: np.ndarray = field(repr=False)  # (s,): those asked for
-    positions: np.ndarray = field(repr=False)  # (s, n, d), at snapshot_times
-    final: np.ndarray = field(repr=False)  # (n, d), at times[-1]
-    weights: np.ndarray = field(repr=False)  # (n,): of the particles
+    times: np.ndarray  # (k,): intrinsic time of each accepted step
+    energy: np.ndarray  # (k,): F
+    dissipation: np.ndarray  # (k,): N*(g)^2, the squared slope
+    residual: np.ndarray  # (k,): E(0) - E(t) - int_0^t dissipation; 0 but for the integrator
+    speed: np.ndarray  # (k,): N(v)
+    length: np.ndarray  # (k,): of the path so far, in L2(mu)
+    forces: np.ndarray  # (k,): evaluations of the force until then, with those of rejected steps
+    rank: np.ndarray  # (k,): singular values of the force above the cutoff
+    step_sizes: np.ndarray  # (k,): of the step that ended there; 0 at the start
+    snapshot_times: np.ndarray  # (s,): those asked for
+    positions: np.ndarray  # (s, n, d), at snapshot_times
+    final: np.ndarray  # (n, d), at times[-1]
+    weights: np.ndarray  # (n,): of the particles
     # why the run ended, a key of STATUS
     status: Literal["finished", "stationary", "max_steps", "stalled", "non-finite", "interrupted"]
     gauge: str  # its repr
@@ -124,6 +124,5 @@ class FlowResult(Falling, Report):
             missing = set(cls.__dataclass_fields__) - set(file.files)
             if missing:
                 raise ValueError(f"path: {path} is not a saved FlowResult, it lacks {sorted(missing)}")
-            return cls(
-                **{name: file[name] if file[name].ndim else file[name].item() for name in cls.__dataclass_fields__}
-            )
+            fields = {name: file[name] for name in cls.__dataclass_fields__}
+            return cls(**{name: array if array.ndim else array.item() for name, array in fields.items()})

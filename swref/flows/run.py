@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
-
 import numpy as np
 from numpy.typing import ArrayLike
 
 from .._errors import NotConverged
-from .._results import STATUS
+from .._parallel import counter
+from .._results import STATUS, TINY
 from .._session import silent
-from .._validation import EPS, as_array, as_tolerance, as_weights, check_count, check_positive
+from .._validation import EPS, as_array, as_times, as_tolerance, as_weights, check_count, check_methods, check_positive
 from ..energies import Energy
 from ..gauges import Gauge, gauge_for
 from ..lmo import tangent_norm
@@ -22,7 +21,6 @@ NOISE = 64 * EPS  # energies are trusted to this fraction of the largest one met
 SHORTEST = 1e-13  # a step below this fraction of t_end is given up
 ZIGZAG, CAUTION = 0.2, 16.0  # error per distance that shows a stiff direction overshot; most factor on its stages
 LINEAR = 0.01  # a difference of velocities above this fraction of the velocity has left the layer where it is linear
-TINY = np.finfo(float).tiny
 RECORDED = ("times", "energy", "dissipation", "residual", "speed", "length", "forces", "rank", "step_sizes")
 REFRESH = 10  # accepted steps between estimates of the spectral radius
 FIRST_CALLS, LATER_CALLS = 12, 3  # forces for such an estimate: from a random direction, from the last one
@@ -83,9 +81,7 @@ def flow(
     t_end, max_steps = check_positive("t_end", t_end), check_count("max_steps", max_steps)
     tol = as_tolerance("tol", tol)
     cutoff = tol if cutoff is None else as_tolerance("cutoff", cutoff)
-    for method in ("value", "force"):
-        if not callable(getattr(energy, method, None)):
-            raise ValueError(f"energy: expected methods value(x, weights) and force(x, weights), got {energy!r}")
+    check_methods("energy", energy, "value(x, weights)", "force(x, weights)")
     x0, weights = _start(x0, weights, resume)
     gauge = gauge_for(gauge, x0.shape[1])
     if resume is not None and t_end <= resume.times[-1]:
@@ -93,8 +89,9 @@ def flow(
     marks = _marks(n_snapshots, snapshot_times, t_end)
     particles = Particles(energy, gauge, weights, cutoff)
     run = _Run(particles, x0, t_end, tol, marks, resume)
-    with _reporter(progress, run.t, t_end) as report:
-        status = run.go(max_steps, report)
+    bar = "{l_bar}{bar}| t = {n:.4g}/{total:.4g} [{elapsed}]"
+    with counter(progress, "flow", "", t_end, run.t, bar_format=bar) as count:
+        status = run.go(max_steps, count)
     result = run.result(status)
     if status == "non-finite" or (strict and status not in ("finished", "stationary")):
         raise NotConverged(
@@ -145,12 +142,12 @@ class _Run:
         self.snapshots = list(zip(old.snapshot_times, old.positions, strict=True))
         self.record = {name: list(getattr(old, name)) for name in RECORDED}
 
-    def go(self, max_steps, report):
+    def go(self, max_steps, count):
         """Step until something ends the run; returns the status."""
         tried = 0
         try:
             while self.t < self.t_end:
-                left = self.t_end - self.t
+                then, left = self.t, self.t_end - self.t
                 still = self.particles.norm(self.rate[:-1]) * left <= 8 * EPS * np.abs(self.x).max()
                 if still or self.rate[-1] * left <= EPS * self.largest:
                     for mark in self.marks:
@@ -166,8 +163,7 @@ class _Run:
                 except NonFinite as error:
                     self.trouble, self.infinite = str(error), True
                     self._reject(left if self.h is None else self.h, SHRINK)
-                if report is not None:
-                    report(self.t)
+                count(self.t - then)
         except KeyboardInterrupt:
             return "interrupted"
         return "finished"
@@ -260,16 +256,13 @@ class _Run:
 
     def result(self, status):
         """Everything so far."""
-        n, d = self.everyone.shape
-        weights = np.zeros(n)
-        weights[self.particles.used] = self.particles.weights
         self.everyone[self.particles.used] = self.x
         return FlowResult(
             **{name: np.array(values) for name, values in self.record.items()},
             snapshot_times=np.array([time for time, _ in self.snapshots]),
-            positions=np.array([x for _, x in self.snapshots]).reshape(-1, n, d),
+            positions=np.array([x for _, x in self.snapshots]).reshape(-1, *self.everyone.shape),
             final=self.everyone.copy(),
-            weights=weights,
+            weights=self.particles.given,
             status=status,
             gauge=repr(self.particles.gauge),
             rejected=self.rejected,
@@ -303,20 +296,4 @@ def _marks(n_snapshots, snapshot_times, t_end):
     """The sorted times of snapshots."""
     if snapshot_times is None:
         return list(np.linspace(0, t_end, check_count("n_snapshots", n_snapshots, least=2)))
-    marks = as_array("snapshot_times", snapshot_times, 1)
-    if (np.diff(marks) <= 0).any() or marks[0] < 0 or marks[-1] > t_end:
-        raise ValueError(f"snapshot_times: must increase within [0, {t_end}], got {marks}")
-    return list(marks)
-
-
-def _reporter(progress, start, t_end):
-    """A context giving ``report(t)``, or None."""
-    if not progress:
-        return nullcontext()
-    from tqdm.auto import tqdm
-
-    class Bar(tqdm):
-        def __call__(self, t):
-            self.update(t - self.n)
-
-    return Bar(desc="flow", total=t_end, initial=start, bar_format="{l_bar}{bar}| t = {n:.4g}/{total:.4g} [{elapsed}]")
+    return list(as_times("snapshot_times", snapshot_times, t_end))

@@ -11,12 +11,28 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._validation import as_array, as_psd
-from .base import Gauge, Smoothed
-from .compose import smoothed_max, smoothed_sum
+from .base import Gauge
+from .compose import Max, Sum, _Combination, _Through
 from .registry import get_gauge, register_gauge
 
 
-class _Blocks(Gauge):
+class _Part(_Through):
+    """S -> gamma(S_bb) / eta^2 for the columns b of one block: zero where only other columns move."""
+
+    def __init__(self, gauge, columns, scale, dimension):
+        self.gauge, self.factor, self.dimension = gauge, 1 / float(scale) ** 2, dimension
+        self.entries = np.ix_(columns, columns)
+
+    def _seen(self, S):
+        return S[(..., *self.entries)]
+
+    def _lifted(self, Q):
+        whole = np.zeros((self.dimension, self.dimension))
+        whole[self.entries] = Q
+        return whole
+
+
+class _Blocks(_Combination):
     def __init__(
         self, blocks: Sequence[int] | Sequence[ArrayLike], scales: ArrayLike | None = None,
         gauge: str | Gauge | list | tuple = "operator", **params: Any,
@@ -27,12 +43,13 @@ class _Blocks(Gauge):
         if len(inner) != len(self.blocks):
             raise ValueError(f"gauge: expected one or {len(self.blocks)} inner gauges, got {len(inner)}")
         self.inner = [get_gauge(g, **params) for g in inner]
-        self.convex = all(g.convex for g in self.inner)
-        self.scales = (
-            np.ones(len(self.blocks)) if scales is None else as_array("scales", scales, 1, (len(self.blocks),))
-        )
+        n = len(self.blocks)
+        self.scales = np.ones(n) if scales is None else as_array("scales", scales, 1, (n,))
         if (self.scales <= 0).any():
             raise ValueError(f"scales: must be positive, got {self.scales.min():.3g}")
+        self.convex = all(g.convex for g in self.inner)
+        parts = zip(self.inner, self.blocks, self.scales, strict=True)
+        self.parts = tuple(_Part(*part, self.dimension) for part in parts)
 
     def __repr__(self):
         in_order = np.array_equal(np.concatenate(self.blocks), np.arange(self.dimension))
@@ -45,26 +62,20 @@ class _Blocks(Gauge):
     def example(cls, d: int) -> Self:
         return cls([d] if d == 1 else [d // 2, d - d // 2], scales=[1.0] if d == 1 else [1.0, 0.5])
 
-    def _parts(self, S):
-        """The diagonal blocks S_bb; S may be a stack (..., d, d)."""
-        return [S[..., b[:, None], b] for b in self.blocks]
+    def value(self, S: np.ndarray) -> float:
+        return super().value(as_psd("S", S, self.dimension))
 
-    def _values(self, S):
-        S = as_psd("S", S, self.dimension)
-        return np.array([g.value(P) for g, P in zip(self.inner, self._parts(S), strict=True)]) / self.scales**2
-
-    def _assemble(self, matrices):
-        Q = np.zeros((self.dimension, self.dimension))
-        for b, M in zip(self.blocks, matrices, strict=True):
-            Q[b[:, None], b] = M
-        return Q
+    def support(self, S: np.ndarray) -> np.ndarray:
+        return super().support(as_psd("S", S, self.dimension))
 
     def measure_multiplier(self, C: np.ndarray) -> np.ndarray:
-        parts = self._parts(as_psd("C", C, self.dimension))
-        multipliers = [g.measure_multiplier(P) for g, P in zip(self.inner, parts, strict=True)]
-        traces = np.array([np.vdot(M, P) for M, P in zip(multipliers, parts, strict=True)])
-        rates = self._rates(self.scales * np.sqrt(np.maximum(traces, 0)))
-        return self._assemble([rate * M for rate, M in zip(rates, multipliers, strict=True)])
+        C = as_psd("C", C, self.dimension)
+        multipliers = [part.gauge.measure_multiplier(C[part.entries]) for part in self.parts]
+        traces = [np.vdot(M, C[part.entries]) for M, part in zip(multipliers, self.parts, strict=True)]
+        rates, P = self._rates(self.scales * np.sqrt(np.maximum(traces, 0))), np.zeros_like(C)
+        for part, rate, M in zip(self.parts, rates, multipliers, strict=True):
+            P[part.entries] = rate * M
+        return P
 
     def _multiply(self, g, R):
         fields, norms = [], []
@@ -83,26 +94,9 @@ class _Blocks(Gauge):
     def _rates(self, norms) -> np.ndarray:
         """The factors (b,) of the blocks' own descent directions, whose norms these are."""
 
-    def _smoothed_parts(self, S, mu):
-        """Each block's ``Smoothed`` divided by its squared scale, with Q embedded; None if an inner gauge has none."""
-        embedded = []
-        for index, (g, P, eta) in enumerate(zip(self.inner, self._parts(S), self.scales, strict=True)):
-            part = g._smoothed(P, mu)
-            if part is None:
-                return None
-            b = self.blocks[index]
-            Q = np.zeros((self.dimension, self.dimension))
-            Q[b[:, None], b] = part.Q / eta**2
-
-            def gram(T, b=b, part=part, eta=eta):
-                return part.gram(T[:, b[:, None], b]) / eta**2
-
-            embedded.append(Smoothed(part.value / eta**2, Q, gram))
-        return embedded
-
 
 @register_gauge("block-sum")
-class BlockSum(_Blocks):
+class BlockSum(_Blocks, Sum):
     """sum_b gamma_b(S_bb) / eta_b^2: every block of columns moves on its own scale.  [App. B]
 
     ``blocks``: sizes in column order, or lists of column indices that partition range(d); ``scales``: the
@@ -110,44 +104,21 @@ class BlockSum(_Blocks):
     J_b = -eta_b^2 |G_b|_* times the polar factor of G_b), and its parameters ``params`` if it is a name.
     """
 
-    def value(self, S: np.ndarray) -> float:
-        return float(self._values(S).sum())
-
-    def support(self, S: np.ndarray) -> np.ndarray:
-        parts = self._parts(as_psd("S", S, self.dimension))
-        return self._assemble([g.support(P) / e**2 for g, P, e in zip(self.inner, parts, self.scales, strict=True)])
-
     def _rates(self, norms):
         return self.scales**2
 
-    def _smoothed(self, S, mu):
-        return smoothed_sum(self._smoothed_parts(S, mu))
-
 
 @register_gauge("block-max")
-class BlockMax(_Blocks):
+class BlockMax(_Blocks, Max):
     """max_b gamma_b(S_bb) / eta_b^2: one common clock for all blocks, what "Muon on every layer" does.  [App. B]
 
     ``blocks``, ``scales``, ``gauge``, ``params`` as for ``BlockSum``. With operator inner gauges
     J_b = -eta_b (sum_a eta_a |G_a|_*) times the polar factor of G_b.
     """
 
-    def value(self, S: np.ndarray) -> float:
-        return float(self._values(S).max())
-
-    def support(self, S: np.ndarray) -> np.ndarray:
-        S = as_psd("S", S, self.dimension)
-        active = int(np.argmax(self._values(S)))
-        zeros = [np.zeros((len(b), len(b))) for b in self.blocks]
-        zeros[active] = self.inner[active].support(self._parts(S)[active]) / self.scales[active] ** 2
-        return self._assemble(zeros)
-
     def _rates(self, norms):
         """eta_b^2 (sum_a norm_a) / norm_b, one common clock; zero for a block without force."""
         return self.scales**2 * norms.sum() / np.where(norms > 0, norms, np.inf)
-
-    def _smoothed(self, S, mu):
-        return smoothed_max(self._smoothed_parts(S, mu), mu)
 
 
 def _parse_blocks(blocks):

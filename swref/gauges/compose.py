@@ -25,9 +25,9 @@ class _Combination(Gauge):
     def __repr__(self):
         return f"{type(self).__name__}({', '.join(map(repr, self.parts))})"
 
-    def _smoothed_parts(self, S, mu):
-        parts = [g._smoothed(S, mu) for g in self.parts]
-        return None if any(p is None for p in parts) else parts
+    def _smoothed_parts(self, S, mu) -> list[Smoothed] | None:
+        parts = [part for g in self.parts if (part := g._smoothed(S, mu)) is not None]
+        return parts if len(parts) == len(self.parts) else None
 
 
 class Sum(_Combination):
@@ -43,7 +43,11 @@ class Sum(_Combination):
         return np.sum([g.support(S) for g in self.parts], 0)
 
     def _smoothed(self, S, mu):
-        return smoothed_sum(self._smoothed_parts(S, mu))
+        parts = self._smoothed_parts(S, mu)
+        if parts is None:
+            return None
+        value, Q = sum(p.value for p in parts), np.sum([p.Q for p in parts], 0)
+        return Smoothed(value, Q, lambda T: np.sum([p.gram(T) for p in parts], 0))
 
 
 class Max(_Combination):
@@ -56,10 +60,45 @@ class Max(_Combination):
         return max(self.parts, key=lambda g: g.value(S)).support(S)
 
     def _smoothed(self, S, mu):
-        return smoothed_max(self._smoothed_parts(S, mu), mu)
+        parts = self._smoothed_parts(S, mu)
+        if parts is None:
+            return None
+        value, theta, curvature = soft_max(np.array([p.value for p in parts]), mu)
+
+        def gram(T):
+            slopes = np.tensordot(T, [p.Q for p in parts], ((1, 2), (1, 2)))
+            across = curvature_gram(slopes, curvature, np.ones(len(parts)))
+            return across + sum(t * p.gram(T) for t, p in zip(theta, parts, strict=True))
+
+        return Smoothed(value, np.tensordot(theta, [p.Q for p in parts], 1), gram)
 
 
-class Multiple(Gauge):
+class _Through(Gauge):
+    """factor * gamma(what is seen of S): ``_seen`` is linear, ``_lifted`` its adjoint."""
+
+    gauge: Gauge
+    factor = 1.0
+
+    def _seen(self, S):
+        return S
+
+    def _lifted(self, Q):
+        return Q
+
+    def value(self, S: np.ndarray) -> float:
+        return self.factor * self.gauge.value(self._seen(S))
+
+    def support(self, S: np.ndarray) -> np.ndarray:
+        return self.factor * self._lifted(self.gauge.support(self._seen(S)))
+
+    def _smoothed(self, S, mu):
+        part, factor = self.gauge._smoothed(self._seen(S), mu), self.factor
+        if part is None:
+            return None
+        return Smoothed(factor * part.value, factor * self._lifted(part.Q), lambda T: factor * part.gram(self._seen(T)))
+
+
+class Multiple(_Through):
     """factor * gamma(S), factor > 0; written factor * gauge. W grows by sqrt(factor), velocities shrink by 1/factor.
 
     Raises ValueError for a factor that is no positive finite number.
@@ -72,12 +111,6 @@ class Multiple(Gauge):
     def __repr__(self):
         short = f"{self.factor:g}"
         return f"{short if float(short) == self.factor else self.factor} * {self.gauge!r}"
-
-    def value(self, S: np.ndarray) -> float:
-        return self.factor * self.gauge.value(S)
-
-    def support(self, S: np.ndarray) -> np.ndarray:
-        return self.factor * self.gauge.support(S)
 
     def polar(self, Q: np.ndarray) -> float:
         return self.gauge.polar(Q) / self.factor
@@ -94,12 +127,6 @@ class Multiple(Gauge):
     def _norm(self, R):
         return np.sqrt(self.factor) * self.gauge._norm(R)
 
-    def _smoothed(self, S, mu):
-        part = self.gauge._smoothed(S, mu)
-        if part is None:
-            return None
-        return Smoothed(self.factor * part.value, self.factor * part.Q, lambda T: self.factor * part.gram(T))
-
     def _body(self, d):
         part = self.gauge._body(d)
         return None if part is None else Body(part.exponent, self.factor * part.size, self.factor * part.cap)
@@ -109,7 +136,7 @@ class Multiple(Gauge):
         return None if part is None else self.factor * part
 
 
-class Congruence(Gauge):
+class Congruence(_Through):
     """S -> gamma(A^T S A), A (d, m) of rank d: the gauge seen through the linear map x -> A^T x. K = {A Q A^T}.
 
     Raises ValueError for a gauge that is not convex or does not accept (m, m) moments, and for an A of smaller rank.
@@ -130,45 +157,19 @@ class Congruence(Gauge):
     def __repr__(self):
         return f"{self.gauge!r}.congruence({written(self.A)})"
 
+    def _seen(self, S):
+        return symmetrize(self.A.T @ S @ self.A)
+
+    def _lifted(self, Q):
+        return symmetrize(self.A @ Q @ self.A.T)
+
     def value(self, S: np.ndarray) -> float:
-        return self.gauge.value(self._seen(S))
+        return super().value(as_psd("S", S, self.dimension))
 
     def support(self, S: np.ndarray) -> np.ndarray:
-        return symmetrize(self.A @ self.gauge.support(self._seen(S)) @ self.A.T)
-
-    def _seen(self, S):
-        return symmetrize(self.A.T @ as_psd("S", S, self.dimension) @ self.A)
-
-    def _smoothed(self, S, mu):
-        part = self.gauge._smoothed(self.A.T @ S @ self.A, mu)
-        if part is None:
-            return None
-        return Smoothed(part.value, self.A @ part.Q @ self.A.T, lambda T: part.gram(self.A.T @ T @ self.A))
+        return super().support(as_psd("S", S, self.dimension))
 
 
 def maximum(*gauges: Gauge) -> Max:
     """max(gamma_1, ..., gamma_k)(S), a ``Max`` of ``gauges``."""
     return Max(*gauges)
-
-
-def smoothed_sum(parts):
-    """The ``Smoothed`` of a sum of gauges from those of its parts; None for None."""
-    if parts is None:
-        return None
-    value, Q = sum(p.value for p in parts), np.sum([p.Q for p in parts], 0)
-    return Smoothed(value, Q, lambda T: np.sum([p.gram(T) for p in parts], 0))
-
-
-def smoothed_max(parts, mu):
-    """The ``Smoothed`` of a maximum of gauges: a ``soft_max`` of its parts'; None for None."""
-    if parts is None:
-        return None
-    value, theta, curvature = soft_max(np.array([p.value for p in parts]), mu)
-
-    def gram(T):
-        flat = T.reshape(len(T), -1)
-        slopes = np.array([flat @ p.Q.ravel() for p in parts]).T
-        across = curvature_gram(slopes, curvature, np.ones(len(parts)))
-        return across + np.sum([t * p.gram(T) for t, p in zip(theta, parts, strict=True)], 0)
-
-    return Smoothed(value, np.sum([t * p.Q for t, p in zip(theta, parts, strict=True)], 0), gram)

@@ -35,7 +35,7 @@ def behind_the_door(gauge, name):
 
 
 def _door(name, method, kind):
-    ndim, check = kind
+    ndim, checked, wanted = kind
 
     @wraps(method)
     def asked(self, *args, **kwargs):
@@ -46,55 +46,48 @@ def _door(name, method, kind):
         if not (type(X) is np.ndarray and X.ndim == ndim and X.dtype == float):
             X = as_array("S" if ndim == 2 else "lam", X, ndim)
         answer = method.__get__(self, type(self))(X.copy(), *rest, **kwargs)  # a C-contiguous copy, to write on or keep
-        return check(self, name, X, answer)
+        try:
+            return checked(name, X, answer)
+        except ValueError as error:
+            if not np.isfinite(X).all():
+                raise ValueError(f"{self!r}: {name} was asked with NaN or infinite entries\n{X}") from error
+            symbol, what = "S" if X.ndim == 2 else "lam", wanted.format(X.shape)
+            raise fault(self, f"{name}({symbol}) must return {what}, got {answer!r}", **{symbol: X}) from error
 
     return asked
 
 
-def _number(gauge, name, X, answer):
+def _number(name, X, answer):
     """The answer as a float: one real, finite number, not negative beyond rounding, ``ACCURACY`` times max|X|."""
-    try:
-        number = float(answer) if isinstance(answer, float) else float(as_array(name, answer, 0))
-    except ValueError as error:
-        raise _refused(gauge, name, "one real finite number", X, answer) from error
+    number = float(answer) if isinstance(answer, float) else float(as_array(name, answer, 0))
     if 0 <= number < np.inf:
         return number
     if number < 0 and number >= -ACCURACY * np.abs(X).max():
         return 0.0
-    raise _refused(gauge, name, "a finite nonnegative number", X, answer)
+    raise ValueError(f"{name}: got {number}")
 
 
-def _matrix(gauge, name, X, answer):
+def _matrix(name, X, answer):
     """A copy of the answer, finite, of the shape of X, its symmetric part when that is all but rounding."""
     if type(answer) is np.ndarray and answer.dtype == float and answer.shape == X.shape:
         Q = answer.copy()
         if ((Q == Q.T) & np.isfinite(Q)).all():
             return Q
-    try:
-        return as_symmetric(name, answer, len(X))
-    except ValueError as error:
-        raise _refused(gauge, name, f"a finite real symmetric {X.shape} matrix", X, answer) from error
+    return as_symmetric(name, answer, len(X))
 
 
-def _vector(gauge, name, X, answer):
-    try:
-        return as_array(name, answer, 1, X.shape)
-    except ValueError as error:
-        raise _refused(gauge, name, f"{len(X)} finite real numbers", X, answer) from error
+def _vector(name, X, answer):
+    return as_array(name, answer, 1, X.shape)
 
 
-_METHODS = {  # number of axes of the argument, what the answer is checked by
-    "value": (2, _number), "support": (2, _matrix), "polar": (2, _number), "project": (2, _matrix),
-    "measure_multiplier": (2, _matrix),
-    "phi": (1, _number), "dphi": (1, _vector), "multiplier_values": (1, _vector),
+_NUMBER = _number, "one real, finite, nonnegative number"
+_MATRIX = _matrix, "a finite real symmetric {} matrix"
+_VECTOR = _vector, "finite real numbers of shape {}"
+_METHODS = {  # number of axes of the argument, what the answer is checked by, and has to be
+    "value": (2, *_NUMBER), "support": (2, *_MATRIX), "polar": (2, *_NUMBER), "project": (2, *_MATRIX),
+    "measure_multiplier": (2, *_MATRIX),
+    "phi": (1, *_NUMBER), "dphi": (1, *_VECTOR), "multiplier_values": (1, *_VECTOR),
 }  # fmt: skip
-
-
-def _refused(gauge, name, wanted, X, answer):
-    if not np.isfinite(X).all():
-        return ValueError(f"{gauge!r}: {name} was asked with NaN or infinite entries\n{X}")
-    symbol = "S" if X.ndim == 2 else "lam"
-    return fault(gauge, f"{name}({symbol}) must return {wanted}, got {answer!r}", **{symbol: X})
 
 
 def fault(gauge, what, **matrices):

@@ -35,8 +35,13 @@ class _Search:
         self.halved, self.waited, self.asked = np.inf, 0, 0
         self.most = PATIENCE + LONGEST * len(start) * (len(start) + 1) // 2
 
-    def report(self, gap, candidate, S):
-        """A candidate and its gap; S is the matrix at which the gauge proposes the next atom."""
+    def report(self, gap, candidate, S, value, atoms):
+        """A candidate and its gap; S, of this value, is the matrix at which the gauge proposes the next atom.
+
+        GaugeError if the gap is negative because one of the atoms met earlier is outside K.
+        """
+        if gap < -ATTAINED:
+            check_feasible(self.gauge, np.array(atoms), S, value)
         self.S, self.asked = S, self.asked + 1
         self.gap = min(abs(gap), 10 * self.gap)  # a jump up tells of one bad candidate: do not start again
         self.waited += 1
@@ -44,11 +49,6 @@ class _Search:
             self.best, self.candidate = abs(gap), candidate
         if self.best < 0.5 * self.halved:
             self.halved, self.waited = self.best, 0
-
-    def check(self, gap, atoms, S, value):
-        """GaugeError if the gap is negative because an atom is outside K."""
-        if gap < -ATTAINED:
-            check_feasible(self.gauge, np.array(atoms), S, value)
 
     @property
     def active(self):
@@ -63,12 +63,11 @@ class _Search:
     def result(self):
         if self.best > TOLERANCE:
             check_at(self.gauge, self.S)
-            raise fault(
-                self.gauge,
+            what = (
                 f"the certificate stopped at a relative gap of {self.best:.2g} instead of {TOLERANCE:g}, although no "
-                "axiom fails at S. Does swref.check_gauge accept this gauge?",
-                S=self.S,
             )
+            what += "axiom fails at S. Does swref.check_gauge accept this gauge?"
+            raise fault(self.gauge, what, S=self.S)
         return self.candidate
 
 
@@ -98,8 +97,7 @@ def descent_factor(gauge, R) -> np.ndarray:
         supports, values = zip(*(attained(gauge, V) for V in velocities), strict=True)
         gaps = [1 - p**2 / (unit * v) for p, v in zip(pairings, values, strict=True)]
         k = int(np.argmin(gaps))
-        search.check(gaps[k], atoms, velocities[k], values[k])
-        search.report(gaps[k], candidates[k] * (pairings[k] / values[k]), velocities[k])
+        search.report(gaps[k], candidates[k] * (pairings[k] / values[k]), velocities[k], values[k], atoms)
         atoms, q = _prune(atoms, q, T, R, search.gap)
         atoms += supports
         share = min(NEW_SHARE, np.sqrt(search.gap))
@@ -115,7 +113,7 @@ def _least_inverse(R, atoms, q, unit, search):
     W = _range(atoms)
     T, X = W.T @ np.array(atoms) @ W, W.T @ R
     unit = unit or _inverse_trace(T, X, 1.0)(q)[0]
-    q, _ = barrier_newton(_inverse_trace(T, X, unit), q, search.barrier(len(q)), simplex=True)
+    q, _ = barrier_newton(_inverse_trace(T, X, unit), q, search.barrier(len(q)))
     return W @ np.linalg.solve(np.tensordot(q, T, 1), X), T, q
 
 
@@ -261,9 +259,7 @@ def _maximize(gauge, h, d, target):
         except np.linalg.LinAlgError:  # as in ``descent_factor``
             break
         atom, value = attained(gauge, S)
-        gap = value - t + (len(atoms) + d) * mu
-        search.check(gap, atoms, S, value)
-        search.report(gap, S, S)
+        search.report(value - t + (len(atoms) + d) * mu, S, S, value, atoms)
         atoms.append(atom)
     return search.result()
 

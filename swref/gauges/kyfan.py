@@ -33,33 +33,29 @@ class KyFan(SpectralGauge):
             raise ValueError(f"k: expected a positive integer, got {self.k!r}")
         object.__setattr__(self, "k", int(self.k))
 
-    def _check(self, d):
-        if self.k > d:
-            raise ValueError(f"k: expected k <= d, got k = {self.k} in dimension d = {d}")
+    def _check(self, lam):
+        if self.k > len(lam):
+            raise ValueError(f"k: expected k <= d, got k = {self.k} in dimension d = {len(lam)}")
+        return lam
 
     def phi(self, lam: np.ndarray) -> float:
-        self._check(len(lam))
-        return float(lam[: self.k].sum())
+        return float(self._check(lam)[: self.k].sum())
 
     def dphi(self, lam: np.ndarray) -> np.ndarray:
-        self._check(len(lam))
-        return (np.arange(len(lam)) < self.k).astype(float)
+        return (np.arange(len(self._check(lam))) < self.k).astype(float)
 
     def polar(self, Q: np.ndarray) -> float:
         """max(lambda_max(Q), tr(Q)/k)."""
         scale, lam, _ = psd_eigh("Q", Q)
-        self._check(len(lam))
-        return float(scale * max(lam[0], lam.sum() / self.k))
+        return float(scale * max(lam[0], self._check(lam).sum() / self.k))
 
     def project(self, A: np.ndarray) -> np.ndarray:
         lam, U = np.linalg.eigh(as_symmetric("A", A))
-        self._check(len(lam))
-        return (U * _project_capped(lam, self.k, 1.0)) @ U.T
+        return (U * _project_capped(self._check(lam), self.k, 1.0)) @ U.T
 
     def multiplier_values(self, s: np.ndarray) -> np.ndarray:
         """1/q with q_i = min(1, s_i/theta): the j largest saturate, the rest share k - j in proportion to s."""
-        self._check(len(s))
-        p = np.ones(len(s))
+        p = np.ones(len(self._check(s)))
         for j in range(self.k):
             rest = s[j:].sum()
             if rest == 0:
@@ -76,8 +72,7 @@ class KyFan(SpectralGauge):
         return KyFan(min(self.k, r))
 
     def _smoothed_phi(self, lam, mu):
-        d = len(lam)
-        self._check(d)
+        d = len(self._check(lam))
         ones = np.ones(d)
         if self.k == d:
             return SmoothedPhi(lam.sum(), ones, np.zeros(d), ones, np.zeros((d, d)))

@@ -1,18 +1,18 @@
-"""Newton's method for a smooth convex function plus a log barrier, for the engine's master problem and ``dual``."""
+"""Newton's method for a smooth convex function plus a log barrier on the simplex, for the master and ``dual``."""
 
 import numpy as np
 from scipy.linalg import get_lapack_funcs
 
 dpotrf, dpotrs = get_lapack_funcs(("potrf", "potrs"))
+MOST_STEPS = 50
 RIDGES = 20  # the ridge grows tenfold from 1e-15 of the diagonal; beyond 1e5 of it rounding is not what is wrong
 
 
-def barrier_newton(f, x, mu, *, positive=None, simplex=False, decrement=1e-2, max_iter=50) -> tuple:
-    """argmin f(x) - mu sum_i log x_i over x > 0, or over the open simplex sum_i x_i = 1.
+def barrier_newton(f, x, mu, decrement=1e-2) -> tuple:
+    """argmin f(x) - mu sum_i log x_i over the open simplex, x > 0 and sum_i x_i = 1.
 
     ``f(x)`` returns (value, derivatives); ``derivatives()`` returns (gradient (k,), Hessian (k, k)); the value is
-    inf outside the domain of f. ``x`` (k,) is a start in it. Only the first ``positive`` entries (all, by default)
-    are constrained and carry the barrier; the others are free. Stops when the squared Newton decrement is at most
+    inf outside the domain of f. ``x`` (k,) is a start in it. Stops when the squared Newton decrement is at most
     ``decrement * mu``, that is, well inside the region of quadratic convergence, or when rounding stops progress.
     Returns (x, derivatives at x).
 
@@ -22,44 +22,35 @@ def barrier_newton(f, x, mu, *, positive=None, simplex=False, decrement=1e-2, ma
     Steps are computed in the affine-scaled variable dx / x. There the barrier is diag(x s), so the system stays
     positive definite however small some x_i are and however parallel the columns of the Hessian.
     """
-    n = len(x) if positive is None else positive
-    scale, products = np.ones(len(x)), np.zeros(len(x))
-    target = np.where(np.arange(len(x)) < n, mu, 0.0)
-    products[:n] = mu  # x_i s_i
     value, derivatives = f(x)
     if derivatives is None:
         raise np.linalg.LinAlgError("the start is outside the domain")
-    tied = False
-    for _ in range(max_iter):
+    products, tied = np.full(len(x), mu), False  # x_i s_i
+    for _ in range(MOST_STEPS):
         gradient, hessian = derivatives()
-        scale[:n] = x[:n]
-        if simplex:  # a constant gradient is invisible; without it the optimal slope is zero, not a large constant
-            gradient = gradient - (x @ gradient - mu * n)
-        slope = scale * gradient - target
-        factor = _factor(scale[:, None] * hessian * scale, products)
-        step = -_solve(factor, slope)
-        if simplex:
-            normal = _solve(factor, x)
-            step -= normal * ((x @ step) / (x @ normal))
+        # A constant gradient is invisible; without it the optimal slope is zero, not a large constant.
+        slope = x * (gradient - (x @ gradient - mu * len(x))) - mu
+        factor = _factor(x[:, None] * hessian * x, products)
+        step, normal = -_solve(factor, slope), _solve(factor, x)
+        step -= normal * ((x @ step) / (x @ normal))
         decrease = -(slope @ step)
         if not decrease > decrement * mu:
             break
-        length = longest = min(1.0, 0.95 / max(-step[:n].min(), 1e-300))
-        merit, shortest = value - mu * np.log(x[:n]).sum(), 1e-8 * length
+        length = longest = min(1.0, 0.95 / max(-step.min(), 1e-300))
+        merit, shortest = value - mu * np.log(x).sum(), 1e-8 * length
         while length > shortest:
-            trial = x + length * scale * step
-            if simplex:
-                trial /= trial.sum()
+            trial = x + length * x * step
+            trial /= trial.sum()
             value, derivatives = f(trial)
-            if value - mu * np.log(trial[:n]).sum() <= merit - 1e-4 * length * decrease + 1e-15 * abs(merit):
+            if value - mu * np.log(trial).sum() <= merit - 1e-4 * length * decrease + 1e-15 * abs(merit):
                 break
             length /= 2
         else:
             value, derivatives = f(x)
             break
-        slopes = (mu - products[:n] * step[:n]) / x[:n]
+        slopes = (mu - products * step) / x
         tied = tied or length < longest
-        products[:n] = mu if tied else np.clip(trial[:n] * slopes, 0.1 * mu, 2 * mu)
+        products = np.full(len(x), mu) if tied else np.clip(trial * slopes, 0.1 * mu, 2 * mu)
         x = trial
     return x, derivatives
 

@@ -117,16 +117,13 @@ def _load(point):
     """The class behind an entry point, or None with a warning: one broken package must not break the others."""
     try:
         cls = point.load()
+        trouble = "" if isinstance(cls, type) and issubclass(cls, Gauge) else "is not a subclass of swref.Gauge"
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # third-party code: anything may happen at import, SystemExit included
-        warnings.warn(
-            f"gauge {point.name!r} of {_origin(point)} failed to load: {type(error).__name__}: {error}",
-            stacklevel=4,
-        )
-        return None
-    if not (isinstance(cls, type) and issubclass(cls, Gauge)):
-        warnings.warn(f"gauge {point.name!r} of {_origin(point)} is not a subclass of swref.Gauge", stacklevel=4)
+        cls, trouble = None, f"failed to load: {type(error).__name__}: {error}"
+    if trouble:
+        warnings.warn(f"gauge {point.name!r} of {_origin(point)} {trouble}", stacklevel=4)
         return None
     return cls
 

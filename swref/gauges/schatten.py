@@ -1,6 +1,6 @@
 """Schatten gauges: trace (W2), operator (Muon), everything between, and the root-norm range below p = 1."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NoReturn
 
 import numpy as np
@@ -91,12 +91,9 @@ class Schatten(SpectralGauge):
         return self
 
     def _smoothed_phi(self, lam, mu):
-        d = len(lam)
-        if self.p == 1:
-            return SmoothedPhi(lam.sum(), np.ones(d), np.zeros(d), np.ones(d), np.zeros((d, d)))
         if np.isinf(self.p):
             value, q, curvature = soft_max(lam, mu)
-            return SmoothedPhi(value, q, curvature, np.ones(d), q[:, None] * (q / mu))
+            return SmoothedPhi(value, q, curvature, np.ones(len(lam)), q[:, None] * (q / mu))
         lam = lam + mu  # away from zero the norm is smooth, and its gradient there is still in K
         norm = _power_norm(lam, self.p)
         x = lam / norm
@@ -110,26 +107,20 @@ class Schatten(SpectralGauge):
 
 
 @register_gauge("trace")
+@dataclass(frozen=True)
 class Trace(Schatten):
     """Gauge tr S: the classical W2.  [Sec. 2]"""
 
-    def __init__(self):
-        super().__init__(1)
-
-    def __repr__(self):
-        return "Trace()"
+    p: float = field(default=1.0, init=False, repr=False)
 
 
 @register_gauge("muon")
 @register_gauge("operator")
+@dataclass(frozen=True)
 class Operator(Schatten):
     """Gauge lambda_max(S): the geometry of Muon.  [Sec. 2]"""
 
-    def __init__(self):
-        super().__init__(np.inf)
-
-    def __repr__(self):
-        return "Operator()"
+    p: float = field(default=np.inf, init=False, repr=False)
 
 
 @register_gauge("root-schatten")
@@ -163,12 +154,6 @@ class RootSchatten(Gauge):
             f"{self!r} is not convex, so it is no maximum of linear functions of S: the max-min theorem, and with it "
             "every lower bound, fails below p = 1. Its LMO, its norms and the cost of a given plan remain available"
         )
-
-    def polar(self, Q: np.ndarray) -> NoReturn:
-        return self.support(Q)
-
-    def project(self, A: np.ndarray) -> NoReturn:
-        return self.support(A)
 
     def measure_multiplier(self, C: np.ndarray) -> np.ndarray:
         """P = |C^{1/2}|_{S_q}^{2-q} C^{(q-2)/2} on the range of C, q = 2p/(2p-1) >= 2.
@@ -236,10 +221,6 @@ def _project_capped(u, total, cap):
     if x.sum() <= total:
         return x
     u = u - u.max()  # tau moves along; differences are all that is left, and huge u lose nothing
-    knots = np.sort(np.concatenate([u, u - (cap if np.isfinite(cap) else total)]))
-    sums = np.array([np.clip(u - tau, 0, cap).sum() for tau in knots])
-    right = np.flatnonzero(sums <= total)[0]
-    if right == 0:
-        return np.clip(u - knots[0], 0, cap)
-    weight = (total - sums[right]) / (sums[right - 1] - sums[right])
-    return np.clip(u - (knots[right] - weight * (knots[right] - knots[right - 1])), 0, cap)
+    knots = np.sort(np.concatenate([u, u - min(cap, total)]))
+    sums = np.array([np.clip(u - tau, 0, cap).sum() for tau in knots])  # decreasing, and linear between knots
+    return np.clip(u - np.interp(-total, -sums, knots), 0, cap)

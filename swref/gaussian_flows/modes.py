@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,7 +11,7 @@ from scipy.special import boxcox, inv_boxcox
 
 from .._results import Report
 from .._session import steady
-from .._validation import as_array, as_tolerance, check_positive
+from .._validation import as_array, as_times, as_tolerance, check_positive
 from ..gauges import Gauge, Schatten, get_gauge
 
 POINTS = 101  # times of a result when none are asked for
@@ -57,7 +57,7 @@ class Modes:
         while True:
             events = self._events()
             part = solve_ivp(
-                self.field, (t, t_end), y, "LSODA", events=[event for event, _ in events], rtol=tol, atol=tol,
+                self.field, (t, t_end), y, "LSODA", events=[event for event, *_ in events], rtol=tol, atol=tol,
                 dense_output=True,
             )  # fmt: skip
             t, y = part.t[-1], part.y[:, -1]
@@ -67,16 +67,18 @@ class Modes:
                 raise RuntimeError(f"modal_flow: {part.message} at t = {t:.6g}, in units of the data")
             if t >= t_end:
                 return np.array(rows)
-            for found, (_, happen) in zip(part.t_events, events, strict=True):
-                if len(found):
-                    happen(t)
+            for found, (_, lost, mode) in zip(part.t_events, events, strict=True):
+                if len(found) and lost is None:
+                    self.arrived[mode] = t
+                elif len(found):
+                    self.alive[lost, mode], self.lost[mode] = False, min(self.lost[mode], t)
 
     def _row(self, t, y):
         energy = (self.error(y) ** 2).sum() / 2
         return np.concatenate([self.variances(y).ravel(), [energy, self.field(t, y)[-1], y[-1]]])
 
     def _events(self):
-        """[(function of (t, y) whose zero stops the integrator, what to note then)]."""
+        """[(function of (t, y) whose zero stops the integrator, which variance of the mode is lost or None, mode)]."""
         if self.eta == 0:
             return []
         moving = np.isinf(self.arrived) & self.alive.any(0)
@@ -84,23 +86,10 @@ class Modes:
         for j in np.flatnonzero(moving):
             for i in np.flatnonzero(self.alive[:, j]):
                 entry = i * len(moving) + j
-                events.append((_stop(lambda t, y, k=entry: 1 + self.eta * y[k]), self._loses(i, j)))
+                events.append((_stop(lambda t, y, k=entry: 1 + self.eta * y[k]), i, j))
             if moving.sum() > 1:  # the last one closes in exponentially and never arrives
-                events.append((_stop(lambda t, y, j=j: self.error(y)[j]), self._arrives(j)))
+                events.append((_stop(lambda t, y, j=j: self.error(y)[j]), None, j))
         return events
-
-    def _loses(self, i, j):
-        def happen(t):
-            self.alive[i, j] = False
-            self.lost[j] = min(self.lost[j], t)
-
-        return happen
-
-    def _arrives(self, j):
-        def happen(t):
-            self.arrived[j] = t
-
-        return happen
 
 
 def _stop(function):
@@ -116,14 +105,14 @@ class ModalFlowResult(Report):
     (modes,): when r became beta, inf likewise.
     """
 
-    times: np.ndarray = field(repr=False)  # (k,): intrinsic time
-    r: np.ndarray = field(repr=False)  # (k, modes): predictions
-    s: np.ndarray = field(repr=False)  # (k, modes): sizes
-    energy: np.ndarray = field(repr=False)  # (k,): F
-    dissipation: np.ndarray = field(repr=False)  # (k,): N*(g)^2
-    residual: np.ndarray = field(repr=False)  # (k,): E(0) - E(t) - int_0^t dissipation
-    rank_loss_times: np.ndarray = field(repr=False)  # (modes,): when s - |r| became 0; inf if never
-    arrival_times: np.ndarray = field(repr=False)  # (modes,): when r became beta; inf if never
+    times: np.ndarray  # (k,): intrinsic time
+    r: np.ndarray  # (k, modes): predictions
+    s: np.ndarray  # (k, modes): sizes
+    energy: np.ndarray  # (k,): F
+    dissipation: np.ndarray  # (k,): N*(g)^2
+    residual: np.ndarray  # (k,): E(0) - E(t) - int_0^t dissipation
+    rank_loss_times: np.ndarray  # (modes,): when s - |r| became 0; inf if never
+    arrival_times: np.ndarray  # (modes,): when r became beta; inf if never
     gauge: str  # its repr
 
     def _rows(self):
@@ -164,9 +153,7 @@ def modal_flow(
     r0, s0 = as_array("r0", r0, 1, beta.shape), as_array("s0", s0, 1, beta.shape)
     if (s0 < np.abs(r0)).any():
         raise ValueError(f"s0: expected s0 >= |r0|, got s0 = {s0} and r0 = {r0}")
-    times = np.linspace(0, t_end, POINTS) if times is None else as_array("times", times, 1)
-    if (np.diff(times) <= 0).any() or times[0] < 0 or times[-1] > t_end:
-        raise ValueError(f"times: must increase within [0, {t_end}], got {times}")
+    times = np.linspace(0, t_end, POINTS) if times is None else as_times("times", times, t_end)
 
     unit = max(s0.max(), np.abs(beta).max()) or 1.0
     modes = Modes(gauge.p, beta / unit, np.array([s0 + r0, s0 - r0]) / unit)

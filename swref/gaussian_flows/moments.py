@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from scipy.interpolate import CubicHermiteSpline
 
 from .._results import Report
 from .._session import steady
-from .._validation import EPS, as_array, as_psd, check_positive, psd_eigh
+from .._validation import EPS, as_array, as_psd, check_methods, check_positive, psd_eigh
 from ..flows import FlowResult, flow
 from ..gauges import Gauge
 from ..lmo import dual_norm
@@ -28,13 +28,13 @@ class GaussianFlowResult(Report):
     ``residual`` = E(0) - E(t) - int_0^t dissipation. ``run`` is the flow of the rows, step by step.
     """
 
-    times: np.ndarray = field(repr=False)  # (k,): intrinsic time
-    mean: np.ndarray = field(repr=False)  # (k, d): m
-    covariance: np.ndarray = field(repr=False)  # (k, d, d): S
-    energy: np.ndarray = field(repr=False)  # (k,): F
-    dissipation: np.ndarray = field(repr=False)  # (k,): N*(g)^2
-    residual: np.ndarray = field(repr=False)  # (k,): E(0) - E(t) - int_0^t dissipation
-    run: FlowResult = field(repr=False)  # the flow of the rows, step by step
+    times: np.ndarray  # (k,): intrinsic time
+    mean: np.ndarray  # (k, d): m
+    covariance: np.ndarray  # (k, d, d): S
+    energy: np.ndarray  # (k,): F
+    dissipation: np.ndarray  # (k,): N*(g)^2
+    residual: np.ndarray  # (k,): E(0) - E(t) - int_0^t dissipation
+    run: FlowResult  # the flow of the rows, step by step
 
     @property
     def status(self) -> str:
@@ -69,8 +69,9 @@ class _Rows:
 
 
 def _moments(x):
-    """(m, S) of rows x (r + 1, d)."""
-    return x[-1] / np.sqrt(len(x)), x[:-1].T @ x[:-1] / len(x)
+    """(m (..., d), S (..., d, d)) of rows x (..., r + 1, d)."""
+    n, A = x.shape[-2], x[..., :-1, :]
+    return x[..., -1, :] / np.sqrt(n), np.swapaxes(A, -1, -2) @ A / n
 
 
 @steady
@@ -94,9 +95,7 @@ def gaussian_flow(
     """
     m0 = as_array("m0", m0, 1)
     S0 = as_psd("S0", S0, len(m0))
-    for method in ("value", "gradient"):
-        if not callable(getattr(energy, method, None)):
-            raise ValueError(f"energy: expected methods value(m, S) and gradient(m, S), got {energy!r}")
+    check_methods("energy", energy, "value(m, S)", "gradient(m, S)")
     scale, lam, U = psd_eigh("S0", S0)
     keep = lam > len(lam) * EPS * lam[0]
     factor = (U * np.sqrt(lam))[:, keep] * np.sqrt(scale)
@@ -107,7 +106,7 @@ def gaussian_flow(
     options = {"tol": tol, "cutoff": cutoff, "max_steps": max_steps, "strict": strict, "progress": progress}
     run = flow(lifted, rows, gauge, t_end=t_end, snapshot_times=times, **options)
 
-    moments = [_moments(x) for x in run.positions]
+    mean, covariance = _moments(run.positions)
     values = np.array([lifted.value(x, run.weights) for x in run.positions])
     slopes = np.array([dual_norm(lifted.force(x, run.weights), gauge) for x in run.positions])
     dissipated = run.energy[0] - run.energy - run.residual
@@ -117,8 +116,8 @@ def gaussian_flow(
         integral = spline(np.minimum(run.snapshot_times, run.times[-1]))
     return GaussianFlowResult(
         times=run.snapshot_times,
-        mean=np.array([m for m, _ in moments]).reshape(-1, len(m0)),
-        covariance=np.array([S for _, S in moments]).reshape(-1, len(m0), len(m0)),
+        mean=mean,
+        covariance=covariance,
         energy=values,
         dissipation=slopes**2,
         residual=run.energy[0] - values - integral,

@@ -6,7 +6,7 @@ distance between covariances that nearly coincide, and zero eigenvalues need no 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -30,11 +30,9 @@ class GaussianResult(Result):
     positive semidefinite.
     """
 
-    cross_covariance: np.ndarray = field(repr=False)  # (d, d): K = E[(x - m0)(y - m1)^T] of the optimal pair
-    _means: tuple[np.ndarray, np.ndarray] = field(repr=False)
-    _joint: tuple[np.ndarray, np.ndarray] = field(
-        repr=False
-    )  # X, Y (d, r): the pair is (m0 + X z, m1 + Y z), z ~ N(0, I)
+    cross_covariance: np.ndarray  # (d, d): K = E[(x - m0)(y - m1)^T] of the optimal pair
+    _means: tuple[np.ndarray, np.ndarray]
+    _joint: tuple[np.ndarray, np.ndarray]  # X, Y (d, r): the pair is (m0 + X z, m1 + Y z), z ~ N(0, I)
 
     def sample(self, n: int, rng: int | np.random.Generator | None = None) -> tuple[np.ndarray, ...]:
         """n pairs from the optimal coupling: x (n, d), y (n, d). ``rng``: a seed or a numpy Generator."""
@@ -58,9 +56,8 @@ class GaussianResult(Result):
     def interpolate(self, t: float) -> tuple[np.ndarray, np.ndarray]:
         """(mean (d,), covariance (d, d)) of (1 - t) x + t y, 0 <= t <= 1: the geodesic stays Gaussian.  [Cor. 4.4]"""
         t = as_fraction("t", t)
-        (m0, m1), (X, Y) = self._means, self._joint
-        factor = (1 - t) * X + t * Y
-        return (1 - t) * m0 + t * m1, factor @ factor.T
+        mean, factor = ((1 - t) * start + t * end for start, end in (self._means, self._joint))
+        return mean, factor @ factor.T
 
 
 @steady
@@ -93,8 +90,8 @@ def gaussian_transport(
     S0, S1 = as_psd("S0", S0, d), as_psd("S1", S1, d)
     gauge, tol, max_iter = gauge_for(gauge, d), as_tolerance("tol", tol), call_limit(max_iter, d)
     shift = as_array("m1 - m0", m1 - m0, 1)
-    pair = _Pair(shift, *covariance_factor(S0), *covariance_factor(S1), np.array_equal(S0, S1))
-    result = _transport((m0, m1), pair, gauge, tol, max_iter)
+    pair = shift, *covariance_factor(S0), *covariance_factor(S1)
+    result = _transport((m0, m1), pair, np.array_equal(S0, S1), gauge, tol, max_iter)
     spread = np.sqrt(max(S0.diagonal().max(), S1.diagonal().max(), 0.0))
     blame = f"covariances with standard deviations up to {spread:.3g} hide so small a distance"
     return finish(result, tol, strict, blame)
@@ -120,8 +117,8 @@ def moment_lower_bound(
     scale = _power_of_two(x, y)
     (m0, r0, F0, delta0), (m1, r1, F1, delta1) = (cloud_factor(z[w > 0] / scale, w[w > 0]) for z, w in ((x, a), (y, b)))
     far, near = m1 - m0, r1 - r0
-    pair = _Pair(far + near, F0, delta0, F1, delta1 + np.sqrt(len(far)) * EPS * (np.abs(far) + np.abs(near)), False)
-    bound = _transport((m0, m1), pair, gauge, tol, call_limit(None, x.shape[1])).lower_bound
+    pair = far + near, F0, delta0, F1, delta1 + np.sqrt(len(far)) * EPS * (np.abs(far) + np.abs(near))
+    bound = _transport((m0, m1), pair, False, gauge, tol, call_limit(None, x.shape[1])).lower_bound
     return squared_back(bound, scale, 0.0)
 
 
@@ -157,60 +154,46 @@ class GaussianOracle:
         return GaussianOracle(basis.T @ self.F0, basis.T @ self.F1, basis.T @ self.shift)
 
 
-@dataclass(frozen=True)
-class _Pair:
-    """Two Gaussians, y - x of mean ``shift``, whose covariances have factors F0, F1 with errors delta0, delta1 (d,)."""
-
-    shift: np.ndarray
-    F0: np.ndarray
-    delta0: np.ndarray
-    F1: np.ndarray
-    delta1: np.ndarray
-    equal: bool  # the covariances are equal, whatever their factors are
-
-    def over(self, scale):
-        return _Pair(*(z / scale for z in (self.shift, self.F0, self.delta0, self.F1, self.delta1)), equal=self.equal)
-
-
 def _power_of_two(*arrays):
     """Near the largest entry: dividing by it rounds nothing."""
     return 2.0 ** np.round(np.log2(unit_scale(*(part for part in arrays if part.size))[0]))
 
 
-def _transport(means, pair, gauge, tol, max_iter):
-    """The ``GaussianResult`` between two Gaussians with these means."""
-    scale = _power_of_two(pair.shift, pair.F0, pair.F1)
-    pair = pair.over(scale)
-    shift, F0, F1 = pair.shift, pair.F0, pair.F1
+def _transport(means, pair, equal, gauge, tol, max_iter):
+    """The ``GaussianResult`` between two Gaussians with these means.
+
+    ``pair``: the mean of y - x, a factor F0 of the first covariance with its error delta0 (d,), F1 and delta1 of the
+    second; ``equal``: the covariances are equal, whatever their factors are.
+    """
+    scale = _power_of_two(pair[0], pair[1], pair[3])
+    shift, F0, delta0, F1, delta1 = (part / scale for part in pair)
     oracle, d = GaussianOracle(F0, F1, shift), len(shift)
     classical = gauge.value(oracle.evaluate(np.eye(d))[1])
     size = np.sqrt(gauge.value(np.eye(d))) * max([1.0, *(np.linalg.norm(F, 2) for F in (F0, F1) if F.size)])
     slack = 32 * d * EPS * size * (size * EPS + np.sqrt(classical))
     # The solver leaves room for the widening of its bounds, up to half of the tolerance.
-    apart = 0.0 if pair.equal else radius(gauge, pair.delta0, pair.delta1)
+    apart = 0.0 if equal else radius(gauge, delta0, delta1)
     room = 6 * apart / np.sqrt(classical) + 64 * d * EPS if classical > 0 else 0.0
-    solution = solve(
-        oracle, gauge, tol=max(tol - room, tol / 2), max_iter=max_iter, slack=slack / 2, steps=gaussian_steps
-    )
+    goal = {"tol": max(tol - room, tol / 2), "slack": slack / 2, "max_iter": max_iter}
+    solution = solve(oracle, gauge, steps=gaussian_steps, **goal)
 
     C, rest = _mixed_correlation(solution)
     X, Y = np.column_stack([F0, np.zeros((d, rest.shape[1]))]), np.column_stack([F1 @ C, F1 @ rest])
     steps, joint = np.zeros((d, 0)), 0.0
-    if not pair.equal:
+    if not equal:
         steps, delta = coupling_steps(F0, F1, np.column_stack([C, rest]))
         joint = radius(gauge, delta)
     steps = np.column_stack([steps, shift])
     moment = steps @ steps.T
     upper = moment_upper(gauge, moment, steps.shape[1], apart + joint)
-    lower = metric_lower(gauge, solution.metric, F0, F1, shift, pair.equal, apart)
+    lower = metric_lower(gauge, solution.metric, F0, F1, shift, equal, apart)
     status = solution.status
     if status == "converged" and upper - lower > tol * upper + slack:
         status = "rounding"
     with np.errstate(over="ignore", under="ignore"):
         K = X @ Y.T * scale * scale
-    fields = scaled_back(
-        solution, scale, moment=moment, metric=solution.metric, lower=lower, upper=upper, status=status
-    )  # fmt: skip
+    attained = {"moment": moment, "metric": solution.metric}
+    fields = scaled_back(solution, scale, lower=lower, upper=upper, status=status, **attained)
     return GaussianResult(**fields, cross_covariance=K, _means=means, _joint=(X * scale, Y * scale))
 
 

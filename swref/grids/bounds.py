@@ -15,18 +15,7 @@ from ..gauges import Gauge, Multiple
 from ..gauges.door import attained
 
 DENSITY = 8 * EPS  # relative error of the densities: mass one, a floor, divided by the volume of a cell
-MIXED = (
-    1e-12,
-    1e-9,
-    1e-7,
-    1e-6,
-    1e-5,
-    1e-4,
-    1e-3,
-    1e-2,
-    0.1,
-    0.5,
-)  # shares of a positive curve, beyond the least
+MIXED = (1e-12, 1e-9, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1, 0.5)  # shares of a positive curve, beyond the least
 MIXED_CELLS = np.array([0, 1e-6, 1e-4, 1e-3, 1e-2, 0.03, 0.1, 0.3, 1])  # the same for densities constant on cells
 INTERIOR = 10.0 ** np.arange(-0.5, -8, -0.5)  # shares of an interior metric, until the bound falls: it is concave
 SIZES, SIZE_ACCURACY = (0, 2), 1e-5  # where the size of the potential is sought; an error costs its square
@@ -40,8 +29,8 @@ class Problem:
 
     def __init__(self, grid, rho0, rho1, gauge, d, constant_metric, equal=False):
         """``equal``: the densities are equal as given, and not by rounding."""
-        self.grid, self.rho0, self.rho1, self.d, self.constant_metric = grid, rho0, rho1, d, constant_metric
-        self.equal = equal
+        self.grid, self.rho0, self.rho1, self.equal = grid, rho0, rho1, equal
+        self.d, self.constant_metric = d, constant_metric
         self.strength = max(attained(gauge, np.outer(e, e))[1] for e in np.eye(d))
         self.gauge = gauge if self.strength == 1 else gauge * (1 / self.strength)
         while isinstance(gauge, Multiple):
@@ -240,9 +229,9 @@ class Problem:
     def _exact_moment(self, nodes, m):
         """The integral over time of int m m^T / rho dx along the curve."""
         grid = self.grid
-        F = [np.moveaxis(grid.fluxes(m, axis), 1 + axis, 0) for axis in range(self.d)]
-        cells = [np.moveaxis(0.5 * (f[1:] + f[:-1]), 0, 1 + axis) for axis, f in enumerate(F)]
-        steps = [np.moveaxis(f[1:] - f[:-1], 0, 1 + axis) for axis, f in enumerate(F)]
+        F = [grid.fluxes(m, axis) for axis in range(self.d)]
+        cells = [0.5 * _sum(f, 1 + axis) for axis, f in enumerate(F)]
+        steps = [np.diff(f, axis=1 + axis) for axis, f in enumerate(F)]
         inverse = _inverse_logarithmic_mean(nodes[:-1], nodes[1:])
         S = np.einsum("txy,atxy,btxy->ab", inverse, cells, cells)
         S[np.diag_indices(self.d)] += [(inverse * step**2).sum() / 12 for step in steps]

@@ -8,7 +8,7 @@ on K per interval) from the PSD cone (one 3 x 3 projection per cell).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import fsum
 from types import SimpleNamespace
 
@@ -49,11 +49,11 @@ class DynamicResult(Result):
     ``history`` (checks + 1, 2) holds the bounds at the start and at each check; ``iterations`` counts those of ADMM.
     """
 
-    density: np.ndarray = field(repr=False)  # (n_time, *shape): rho of the fluid that gives U, in the units of rho0
-    momentum: np.ndarray = field(repr=False)  # (n_time, *shape, d): rho v of that fluid
-    metrics: np.ndarray = field(repr=False)  # (n_time, d, d): Q(t) of the potential that gives L
-    potential: np.ndarray = field(repr=False)  # (n_time + 1, *shape): phi at times k / n_time
-    times: np.ndarray = field(repr=False)  # (n_time,): midpoints of the intervals
+    density: np.ndarray  # (n_time, *shape): rho of the fluid that gives U, in the units of rho0
+    momentum: np.ndarray  # (n_time, *shape, d): rho v of that fluid
+    metrics: np.ndarray  # (n_time, d, d): Q(t) of the potential that gives L
+    potential: np.ndarray  # (n_time + 1, *shape): phi at times k / n_time
+    times: np.ndarray  # (n_time,): midpoints of the intervals
     continuous_lower: float  # a bound without the grid, for atoms at the cell centres
     continuous_upper: float  # a bound without the grid, for densities constant on cells
     floored: float  # the mass that ``floor`` spread
@@ -121,20 +121,18 @@ def dynamic_transport(
     with reporter(progress, "dynamic_transport", " iterations") as report:
         found = _solve(problem, tol, slack, max_iter, report)
     phi, Q, (rho, m) = found.phi, found.metrics, found.pair
-    found.metric = Q.mean(0) * problem.strength
     S = problem.moments(rho, m)
     lower, upper = problem.atoms_lower(phi[-1], Q.mean(0)), problem.cells_upper(found.pair, found.safe)
     # ``scale`` and ``strength`` are rounded too, and the cells' sides.
     found.lower, lower = (bound * (1 - UNITS) for bound in (found.lower, lower))
     found.upper, upper = (bound * (1 + UNITS) for bound in (found.upper, upper))
-    fields = scaled_back(
-        found, scale * root, moment=S.mean(0) / problem.strength, metric=found.metric, lower=found.lower,
-        upper=found.upper, status=found.status,
-    )  # fmt: skip
+    attained = {"moment": S.mean(0) / problem.strength, "metric": Q.mean(0) * problem.strength}
+    fields = scaled_back(found, scale * root, lower=found.lower, upper=found.upper, status=found.status, **attained)
+    fields["iterations"] = found.iterations
     unit = size0 * heights * grid.cell
     with np.errstate(over="ignore", under="ignore"):
         result = DynamicResult(
-            **fields | {"iterations": found.iterations},
+            **fields,
             density=rho.reshape(n_time, *shape) * unit,
             momentum=np.moveaxis(m[:d], 0, -1).reshape(n_time, *shape, d) * unit * side,
             metrics=Q * problem.strength,
@@ -152,18 +150,16 @@ def _checked(rho0, rho1, spacing, floor):
     given = rho0, rho1
     rho0 = as_array("rho0", rho0, (1, 2))
     rho1 = as_array("rho1", rho1, rho0.ndim, rho0.shape)
-    ndim, masses = rho0.ndim, []
+    ndim = rho0.ndim
     for name, rho in (("rho0", rho0), ("rho1", rho1)):
         if (rho < 0).any():
             raise ValueError(f"{name}: must be nonnegative, got {rho.min():.3g}")
-        scale, unit = unit_scale(rho)
-        if not unit.any():
+        if not rho.any():
             raise ValueError(f"{name}: its mass is zero")
-        masses.append((scale, unit.sum()))
-    (s0, m0), (s1, m1) = masses
-    top, rounding = max(s0, s1), max(tolerance_of(rho, rho0.size) for rho in given)
-    if abs(s0 / top * m0 - s1 / top * m1) > rounding * s0 / top * m0:
-        raise ValueError(f"rho0, rho1: masses must be equal, got sums {s0 * m0:.10g} and {s1 * m1:.10g}")
+    scale, *units = unit_scale(rho0, rho1)
+    m0, m1 = (unit.sum() for unit in units)
+    if abs(m0 - m1) > max(tolerance_of(rho, rho0.size) for rho in given) * m0:
+        raise ValueError(f"rho0, rho1: masses must be equal, got sums {scale * m0:.10g} and {scale * m1:.10g}")
     h = np.full(ndim, 1 / max(rho0.shape)) if spacing is None else as_array("spacing", spacing, (0, 1))
     if h.shape not in ((), (ndim,)) or not (h > 0).all():
         raise ValueError(f"spacing: expected a positive number or {ndim} of them, got {spacing!r}")
@@ -232,18 +228,13 @@ class _Admm:
         from .kernels import admm_cells
 
         grid, L = self.problem.grid, self.L
-        b = self._cells(self.N[3:5] + self.U[3:5])
-        a = self._cells(self.N[5] + self.U[5])
+        *b, a = self._cells(self.N[3:] + self.U[3:])
         if self.iterations % REFINE_EVERY == 0:
             self.problem.refine(self.U[:3].mean(-1).T)
         self.phi = grid.solve(self.g / self.penalty + grid.Bt(b) - grid.At(a) / L, 1 / L**2, 0.5)
         self.Q = self.problem.project(self.mean / L)
-        flat = (grid.n_time, -1)
-        bx, by = grid.B(self.phi)
-        change, residual, self.mean = admm_cells(
-            grid.A(self.phi).reshape(flat), bx.reshape(flat), by.reshape(flat),
-            self.Q, self.N, self.U, L, RELAXATION,
-        )  # fmt: skip
+        slopes = (part.reshape(grid.n_time, -1) for part in (grid.A(self.phi), *grid.B(self.phi)))
+        change, residual, self.mean = admm_cells(*slopes, self.Q, self.N, self.U, L, RELAXATION)
         self.iterations += 1
         if self.iterations % BALANCE_EVERY == 0 and self.iterations <= BALANCE_UNTIL:
             self._balance(np.sqrt(change), np.sqrt(residual))

@@ -22,7 +22,7 @@ def _eigenvalues(a11, a12, a22, a13, a23, a33):
     det = b11 * (b22 * b33 - a23 * a23) - a12 * (a12 * b33 - a23 * a13) + a13 * (a12 * a23 - b22 * a13)
     angle = math.acos(min(1.0, max(-1.0, det / (2 * p * p * p)))) / 3
     top = mean + 2 * p * math.cos(angle)
-    bottom = mean + 2 * p * math.cos(angle + 2 * math.pi / 3)
+    bottom = mean - p * (math.cos(angle) + math.sqrt(3) * math.sin(angle))
     return bottom, 3 * mean - bottom - top, top
 
 
@@ -30,20 +30,17 @@ def _eigenvalues(a11, a12, a22, a13, a23, a33):
 def _eigenvector(a11, a12, a22, a13, a23, a33, lam):
     """A unit vector of the null space of A - lam I: the longest cross product of two of its rows."""
     a11, a22, a33 = a11 - lam, a22 - lam, a33 - lam
-    x, y, z = a12 * a23 - a13 * a22, a13 * a12 - a11 * a23, a11 * a22 - a12 * a12
-    best = x * x + y * y + z * z
-    u, v, w = a12 * a33 - a13 * a23, a13 * a13 - a11 * a33, a11 * a23 - a12 * a13
-    size = u * u + v * v + w * w
-    if size > best:
-        x, y, z, best = u, v, w, size
-    u, v, w = a22 * a33 - a23 * a23, a23 * a13 - a12 * a33, a12 * a23 - a22 * a13
-    size = u * u + v * v + w * w
-    if size > best:
-        x, y, z, best = u, v, w, size
-    if best < 1e-300:
-        return 1.0, 0.0, 0.0
-    length = 1 / math.sqrt(best)
-    return x * length, y * length, z * length
+    u, v, w, best = 1.0, 0.0, 0.0, 1e-300
+    for x, y, z in (
+        (a12 * a23 - a13 * a22, a13 * a12 - a11 * a23, a11 * a22 - a12 * a12),
+        (a12 * a33 - a13 * a23, a13 * a13 - a11 * a33, a11 * a23 - a12 * a13),
+        (a22 * a33 - a23 * a23, a23 * a13 - a12 * a33, a12 * a23 - a22 * a13),
+    ):
+        size = x * x + y * y + z * z
+        if size > best:
+            u, v, w, best = x, y, z, size
+    length = math.sqrt(u * u + v * v + w * w)
+    return u / length, v / length, w / length
 
 
 @njit(cache=True, error_model="numpy")
@@ -55,17 +52,12 @@ def psd_part(a11, a12, a22, a13, a23, a33):
     if top <= 0:
         return 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     if middle >= 0:
-        x, y, z = _eigenvector(a11, a12, a22, a13, a23, a33, bottom)
-        return (
-            a11 - bottom * x * x,
-            a12 - bottom * x * y,
-            a22 - bottom * y * y,
-            a13 - bottom * x * z,
-            a23 - bottom * y * z,
-            a33 - bottom * z * z,
-        )
-    x, y, z = _eigenvector(a11, a12, a22, a13, a23, a33, top)
-    return top * x * x, top * x * y, top * y * y, top * x * z, top * y * z, top * z * z
+        u, v, w = _eigenvector(a11, a12, a22, a13, a23, a33, bottom)
+        x, y, z = bottom * u, bottom * v, bottom * w
+        return a11 - x * u, a12 - x * v, a22 - y * v, a13 - x * w, a23 - y * w, a33 - z * w
+    u, v, w = _eigenvector(a11, a12, a22, a13, a23, a33, top)
+    x, y, z = top * u, top * v, top * w
+    return x * u, x * v, y * v, x * w, y * w, z * w
 
 
 @njit(cache=True, error_model="numpy")
@@ -73,36 +65,23 @@ def admm_cells(a, bx, by, Q, N, U, L, alpha):
     """N, U <- Y_+, Y_+ - Y with Y = alpha M + (1 - alpha) N - U in every cell, M = [[L Q_k, b/2], [b^T/2, -a/L]].
 
     a, bx, by (n_time, cells): time and space differences of phi. Q (n_time, 3), N, U (6, n_time, cells): the entries
-    11, 12, 22 (, 13, 23, 33) of symmetric matrices. Returns |N - N_old|^2, |N - M|^2 and the mean over cells of the
-    11, 12, 22 entries of N + U, (n_time, 3).
+    11, 12, 22 (, 13, 23, 33) of symmetric matrices.
     """
     n_time, cells = a.shape
-    mean = np.zeros((n_time, 3))
-    change, residual = 0.0, 0.0
+    mean, Y, change, residual = np.zeros((n_time, 3)), np.empty(6), 0.0, 0.0
     for k in range(n_time):
         for c in range(cells):
-            m11, m12, m22 = L * Q[k, 0], L * Q[k, 1], L * Q[k, 2]
-            m13, m23, m33 = 0.5 * bx[k, c], 0.5 * by[k, c], -a[k, c] / L
-            n11, n12, n22 = N[0, k, c], N[1, k, c], N[2, k, c]
-            n13, n23, n33 = N[3, k, c], N[4, k, c], N[5, k, c]
-            y11 = alpha * m11 + (1 - alpha) * n11 - U[0, k, c]
-            y12 = alpha * m12 + (1 - alpha) * n12 - U[1, k, c]
-            y22 = alpha * m22 + (1 - alpha) * n22 - U[2, k, c]
-            y13 = alpha * m13 + (1 - alpha) * n13 - U[3, k, c]
-            y23 = alpha * m23 + (1 - alpha) * n23 - U[4, k, c]
-            y33 = alpha * m33 + (1 - alpha) * n33 - U[5, k, c]
-            p11, p12, p22, p13, p23, p33 = psd_part(y11, y12, y22, y13, y23, y33)
-            change += (p11 - n11) ** 2 + (p22 - n22) ** 2 + (p33 - n33) ** 2
-            change += 2 * ((p12 - n12) ** 2 + (p13 - n13) ** 2 + (p23 - n23) ** 2)
-            residual += (p11 - m11) ** 2 + (p22 - m22) ** 2 + (p33 - m33) ** 2
-            residual += 2 * ((p12 - m12) ** 2 + (p13 - m13) ** 2 + (p23 - m23) ** 2)
-            N[0, k, c], N[1, k, c], N[2, k, c] = p11, p12, p22
-            N[3, k, c], N[4, k, c], N[5, k, c] = p13, p23, p33
-            U[0, k, c], U[1, k, c], U[2, k, c] = p11 - y11, p12 - y12, p22 - y22
-            U[3, k, c], U[4, k, c], U[5, k, c] = p13 - y13, p23 - y23, p33 - y33
-            mean[k, 0] += 2 * p11 - y11
-            mean[k, 1] += 2 * p12 - y12
-            mean[k, 2] += 2 * p22 - y22
+            M = L * Q[k, 0], L * Q[k, 1], L * Q[k, 2], 0.5 * bx[k, c], 0.5 * by[k, c], -a[k, c] / L
+            for e in range(6):
+                Y[e] = alpha * M[e] + (1 - alpha) * N[e, k, c] - U[e, k, c]
+            P = psd_part(Y[0], Y[1], Y[2], Y[3], Y[4], Y[5])
+            for e in range(6):
+                moved, off = P[e] - N[e, k, c], P[e] - M[e]
+                times = 1 if e == 0 or e == 2 or e == 5 else 2  # that the entry stands in the matrix
+                change, residual = change + times * moved * moved, residual + times * off * off
+                N[e, k, c], U[e, k, c] = P[e], P[e] - Y[e]
+            for e in range(3):
+                mean[k, e] += 2 * P[e] - Y[e]
     return change, residual, mean / cells
 
 

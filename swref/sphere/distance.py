@@ -1,18 +1,15 @@
-"""Unbalanced transport on the sphere: its oracle, the distance users call, and the projection of App. I.
-
-The cone over the sphere is R^d, with mass as squared radius, and mass may start or end at the origin. So the distance
-is the least transport cost between measures of R^d that project on the given ones, and the engine applies.
-"""
+"""Unbalanced transport on the sphere: its oracle and the distance that users call."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike
 
+from .._measures import unit_scale
 from .._pictures import SIZE, plan_svg
 from .._results import Result, finish, reporter, scaled_back
 from .._rounding import metric_size
@@ -23,7 +20,6 @@ from ..maxmin import call_limit, solve
 from .bounds import INNER, Plan, lower_bound, mixture, upper_bound
 from .projection import project
 
-UNIT_TOLERANCE = {"float32": 1e-6, "float64": 1e-8}  # of |w| - 1
 NEGLIGIBLE = 1e-150  # lighter atoms are destroyed, with the heaviest of order one: squares of ratios must not underflow
 
 
@@ -40,13 +36,11 @@ class SphericalResult(Result):
     rounding.
     """
 
-    semi_couplings: tuple[sp.csr_array, sp.csr_array] = field(repr=False)  # g, h (k0, k1): mass leaving, arriving
-    s: sp.csr_array = field(repr=False)  # (k0, k1): sqrt(g h) where lifted together
-    potentials: tuple[np.ndarray, np.ndarray] = field(repr=False)  # f (k0,), g (k1,): give L, for metric
-    _measures: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray] = field(
-        repr=False
-    )  # masses and directions of both
-    _rest: tuple[np.ndarray, np.ndarray] = field(repr=False)  # mass destroyed (k0,), created (k1,)
+    semi_couplings: tuple[sp.csr_array, sp.csr_array]  # g, h (k0, k1): mass leaving, arriving
+    s: sp.csr_array  # (k0, k1): sqrt(g h) where lifted together
+    potentials: tuple[np.ndarray, np.ndarray]  # f (k0,), g (k1,): give L, for metric
+    _measures: tuple[np.ndarray, ...]  # masses and directions of the first, of the second
+    _rest: tuple[np.ndarray, np.ndarray]  # mass destroyed (k0,), created (k1,)
 
     def lift(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(z0 (k, d), z1 (k, d), weights (k,)): a plan in R^d whose ends project on the two measures.
@@ -56,15 +50,15 @@ class SphericalResult(Result):
         _, x, _, y = self._measures
         g, h = (coupling.tocoo() for coupling in self.semi_couplings)
         k, l = (np.flatnonzero(rest) for rest in self._rest)
-        left = np.concatenate([g.data, self._rest[0][k], np.zeros(len(l))])
-        right = np.concatenate([h.data, np.zeros(len(k)), self._rest[1][l]])
-        unit = max(left.max(), right.max())
-        weights = left / unit + right / unit
+        mass0 = np.concatenate([g.data, self._rest[0][k], np.zeros(len(l))])
+        mass1 = np.concatenate([h.data, np.zeros(len(k)), self._rest[1][l]])
+        z0 = np.concatenate([x[g.row], x[k], 0 * y[l]])
+        z1 = np.concatenate([y[h.col], 0 * x[k], y[l]])
+        unit, mass0, mass1 = unit_scale(mass0, mass1)
+        weights = mass0 + mass1
         size = np.sqrt(unit) * np.sqrt(weights.sum())
-        z0 = np.concatenate([x[g.row], x[k], np.zeros((len(l), x.shape[1]))])
-        z1 = np.concatenate([y[h.col], np.zeros((len(k), x.shape[1])), y[l]])
-        r0, r1 = (size * np.sqrt(mass / unit / weights) for mass in (left, right))
-        return r0[:, None] * z0, r1[:, None] * z1, weights / weights.sum()
+        z0, z1 = (size * np.sqrt(m / weights)[:, None] * z for m, z in ((mass0, z0), (mass1, z1)))
+        return z0, z1, weights / weights.sum()
 
     def geodesic(self, t: float) -> tuple[np.ndarray, np.ndarray]:
         """(directions (k, d), masses (k,)) at time t in [0, 1]: the projection of (1 - t) z0 + t z1, see ``lift``.
@@ -128,16 +122,13 @@ def spherical_transport(
     oracle = SphereOracle(nu0 / scale / scale, x, nu1 / scale / scale, y)
     with reporter(progress, "spherical_transport", " oracle calls") as report:
         solution, plan, moment, potentials = _certified(oracle, gauge, tol, max_iter, report)
-    fields = scaled_back(
-        solution, scale, moment=moment, metric=solution.metric, lower=solution.lower, upper=solution.upper,
-        status=solution.status,
-    )  # fmt: skip
+    found = {name: getattr(solution, name) for name in ("metric", "lower", "upper", "status")}
 
     def sparse(values):
         return sp.csr_array((values * scale * scale, (plan.i, plan.j)), shape=(len(x), len(y)))
 
     result = SphericalResult(
-        **fields,
+        **scaled_back(solution, scale, moment=moment, **found),
         semi_couplings=(sparse(plan.g), sparse(plan.h)),
         s=sparse(np.sqrt(plan.g) * np.sqrt(plan.h)),
         potentials=potentials,
@@ -149,22 +140,20 @@ def spherical_transport(
 
 def _as_measure(side, masses, directions):
     """(masses (k,), directions (k, d)) of one side, checked; k may be 0."""
-    kind = str(getattr(directions, "dtype", "float64"))
-    w = np.array(directions, dtype=float) if np.size(directions) == 0 else as_array(f"directions{side}", directions, 2)
+    w = as_array(f"directions{side}", directions, 2) if np.size(directions) else np.array(directions, dtype=float)
     if w.ndim != 2 or w.shape[1] == 0:
         raise ValueError(f"directions{side}: expected shape (k, d), got {w.shape}")
-    nu = np.zeros(0) if np.size(masses) == 0 else as_array(f"nu{side}", masses, 1)
+    nu = as_array(f"nu{side}", masses, 1) if np.size(masses) else np.zeros(0)
     if len(nu) != len(w):
         raise ValueError(f"nu{side}: expected {len(w)} masses, one per row of directions{side}, got {len(nu)}")
     if (nu < 0).any():
         raise ValueError(f"nu{side}: must be nonnegative, got {nu.min():.3g}")
-    off = np.abs(np.linalg.norm(w, axis=1) - 1)
-    tolerance = UNIT_TOLERANCE.get(kind, UNIT_TOLERANCE["float64"])
-    if (off > tolerance).any():
-        k = int(np.argmax(off > tolerance))
+    norms, tolerance = np.linalg.norm(w, axis=1), 1e-6 if getattr(directions, "dtype", None) == np.float32 else 1e-8
+    off = np.flatnonzero(np.abs(norms - 1) > tolerance)
+    if len(off):
         raise ValueError(
-            f"directions{side}: rows must be unit vectors to {tolerance:g}, but row {k} has norm "
-            f"{np.linalg.norm(w[k]):.10g} ({np.sum(off > tolerance)} such rows)"
+            f"directions{side}: rows must be unit vectors to {tolerance:g}, but row {off[0]} has norm "
+            f"{norms[off[0]]:.10g} ({len(off)} such rows)"
         )
     return nu, w
 
