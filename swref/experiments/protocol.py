@@ -30,6 +30,7 @@ MMD_LEVEL = 0.045  # about the energy between two samples of 200 points of the t
 SHARES = (0.5, 0.1)  # of the energy at the start, for attention
 NETWORK_LEVELS = (1e-3, 1e-4, 1e-5)
 OCTAVES = range(1, -12, -1)  # of the 13 lengths of the coarse grid, in units of ``natural``
+MIDDLE = -4  # octave to begin with: a good length found early spares the others most of their steps
 FINE = np.arange(-7, 8) / 8  # octaves around the best of them: near the longest stable length counts change fast
 MOST = 300  # steps
 DIVERGED = 10.0  # times the energy of the start: such a descent is given up
@@ -51,8 +52,8 @@ class Task:
 
 @dataclass(frozen=True)
 class Best:
-    """Arrays (k,), one entry for each level: the least number of steps to it over all lengths, the longest length that
-    needs no more, and the energy of new data there."""
+    """Arrays (k,), one entry for each level: the least number of steps to it over all lengths, a length that needs no
+    more, and the energy of new data there."""
 
     steps: np.ndarray
     length: np.ndarray  # of a step; tau in tau J(g), or eta in eta J(g) / N*(g)
@@ -128,27 +129,27 @@ def best_steps(
     """
     levels = as_array("levels", task.levels if levels is None else levels, 1)
     scale, most, seconds = natural(task, gauge, unit), check_count("most", most), []
-    steps, octave, unseen = np.full(len(levels), most + 1), np.full(len(levels), np.nan), np.full(len(levels), np.nan)
-    tried = set()
+    best = [(most + 1, 0, np.nan)] * len(levels)  # steps, round, - octave: of equal ones the longest of the first round
 
-    def attempt(octaves):
-        for tau in sorted(set(octaves) - tried, reverse=True):
-            tried.add(tau)
+    def attempt(octaves, round_):
+        for tau in sorted(octaves, key=lambda tau: abs(tau - MIDDLE)):
             begin = time.process_time()
-            length = scale * 2.0**tau
-            energies, x = descend(task, gauge, length, unit, min(most, steps[-1]), levels[-1])
+            energies, _ = descend(task, gauge, scale * 2.0**tau, unit, min(most, best[-1][0]), levels[-1])
             seconds.append((time.process_time() - begin) / len(energies))
             for k, level in enumerate(levels):
-                first = int((energies <= level).argmax())
-                if energies[first] <= level and first < steps[k]:
-                    there = x if first == len(energies) - 1 else descend(task, gauge, length, unit, first)[1]
-                    steps[k], octave[k], unseen[k] = first, tau, task.unseen.value(there)
+                if energies.min() <= level:
+                    best[k] = min(best[k], (int((energies <= level).argmax()), round_, -tau))
 
-    attempt(OCTAVES)
-    attempt(one + step for one in octave[np.isfinite(octave)] for step in FINE)
-    if np.isnan(octave).any():
-        raise ValueError(f"levels: {levels[np.isnan(octave)]} are not reached in {most} steps")
-    return Best(steps, scale * 2.0**octave, unseen, octave, float(np.median(seconds)))
+    attempt(OCTAVES, 0)
+    if missed := [level for level, (steps, *_) in zip(levels, best, strict=True) if steps > most]:
+        raise ValueError(f"levels: {missed} are not reached in {most} steps")
+    attempt({step - one for _, _, one in best for step in FINE}, 1)
+    steps, _, octaves = np.array(best).T
+    lengths = scale * 2.0**-octaves
+    steps = steps.astype(int)
+    ends = [descend(task, gauge, length, unit, count)[1] for length, count in zip(lengths, steps, strict=True)]
+    unseen = np.array([task.unseen.value(x) for x in ends])
+    return Best(steps, lengths, unseen, -octaves, float(np.median(seconds)))
 
 
 def track(task: Task, gauge: str | Gauge) -> dict[str, float]:
