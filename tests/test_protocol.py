@@ -41,19 +41,22 @@ def test_the_natural_length_spends_the_energy_at_the_first_rate(bowl):
 
 
 def test_gradient_descent_in_a_bowl_needs_the_steps_of_its_formula(bowl):
-    found, k = protocol.best_steps(bowl, "trace"), np.arange(200)
+    levels, k = (0.5, 1e-4), np.arange(200)
+    found = protocol.best_steps(bowl, "trace", levels=levels)
 
     def steps(tau, level):  # a and b are multiplied by 1 - 4 tau and 1 - tau
         return first((1 - 4 * tau) ** (2 * k) + (1 - tau) ** (2 * k) / 4, level)
 
     fine = found.octave[:, None] + np.arange(-7, 8) / 8
-    for i, level in enumerate(LEVELS):
+    for i, level in enumerate(levels):
         assert found.steps[i] == steps(found.length[i], level)
         assert found.steps[i] <= min(steps(1.25 / 8.5 * 2.0**o, level) for o in [*protocol.OCTAVES, *fine[i]])
         a = (1 - 4 * found.length[i]) ** found.steps[i]
         assert found.unseen[i] == pytest.approx(a**2 / 2, rel=1e-9)
         assert found.length[i] == pytest.approx(1.25 / 8.5 * 2.0 ** found.octave[i])
-    assert min(steps(tau, LEVELS[1]) for tau in np.linspace(0.3, 0.5, 400)) >= found.steps[1] - 1
+    assert found.steps[1] <= min(steps(tau, levels[1]) for tau in np.linspace(0.3, 0.5, 400)) + 1
+    coarse = 1.25 / 8.5 * 2.0 ** np.array(protocol.OCTAVES)
+    assert found.steps[1] < min(steps(tau, levels[1]) for tau in coarse)  # 2 / (4 + 1) is between two octaves
 
 
 @pytest.mark.parametrize("name, p", [("trace", 1), ("operator", np.inf)])

@@ -26,7 +26,7 @@ VALUES = 0.65  # of its values and outputs
 START = 0.16  # of all entries of the student
 GAUGES = {p: get_gauge("schatten", p=p) for p in (1, np.inf)}
 HORIZONS = {"dense": {1: 12.0, np.inf: 2.0}, "sparse": {1: 40.0, np.inf: 0.8}}  # all end below 1 % of the energy
-QUICK = {"heads": 40, "sequences": 16, "horizon": 0.4, "loops": False}  # options of ``pair`` for a page
+QUICK = {"heads": 40, "sequences": 16, "horizon": 0.3, "loops": False}  # options of ``pair`` for a page
 TOL, CUTOFF = 1e-2, 1e-3  # of ``flow``
 LOOP = {1: (960, 7.5), np.inf: (480, 6.75)}  # the paper's loop: steps, and nominal end in intrinsic time
 CAP = 0.45 / np.sqrt(200)  # longest step of that loop in L2(mu)
