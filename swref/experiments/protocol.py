@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.integrate import cumulative_trapezoid
 
 from .._validation import as_array, check_count
-from ..energies import MMD, Energy
+from ..energies import MMD, Attention, Potential, TwoLayerNet
 from ..flows import flow
 from ..gauges import Gauge, gauge_for, get_gauge
 from ..lmo import dual_norm, measure_lmo
@@ -42,9 +43,9 @@ SNAPSHOTS = 9  # for each doubling of the time
 class Task:
     """A descent: an energy and a start (n, d), the energy of data that nobody trains on, and the levels asked for."""
 
-    energy: Energy
+    energy: MMD | TwoLayerNet | Attention | Potential
     start: np.ndarray
-    unseen: Energy
+    unseen: MMD | TwoLayerNet | Attention | Potential
     levels: tuple[float, ...]  # energies, falling; ``level`` is the one of the table
     level: float
     methods: dict[str, tuple[Gauge, bool]]  # gauge, and whether steps are normalised
@@ -62,7 +63,7 @@ class Best:
     seconds: float  # of one step, the median
 
 
-def task(name: str, seed: int = 0, **size: int) -> Task:
+def task(name: str, seed: int = 0, **size: Any) -> Task:
     """The ``Task`` "MMD", "network", "dense" or "sparse", at the sizes of the paper; ``size`` makes it smaller.
 
     ``seed`` draws it; ``size`` as in ``mmd.clouds``, ``mlp.problem`` or ``attention.problem``. Raises ValueError for
