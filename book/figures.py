@@ -169,7 +169,7 @@ def attention():
         teachers = [setting.energy.effective_tokens(setting.teacher) for setting in settings]
         numbers[regime] = {"start": [pair.flows[1].energy[0] for pair in pairs], "teacher": teachers}
         for p in attention.GAUGES:
-            runs = [(pair.flows[p], pair.descents[p], pair.loops[p]) for pair in pairs]
+            runs = [(pair.flows[p], pair.loops[p]) for pair in pairs]
             numbers[regime][f"{p}"] = _attention_runs(settings, *zip(*runs, strict=True), levels)
             options = {"t_end": pairs[0].flows[p].when(0.1), "cutoff": attention.CUTOFF}
             numbers[regime][f"{p}"]["account"] = _account(settings[0], attention.GAUGES[p], tols, **options)
@@ -177,7 +177,7 @@ def attention():
     return Run(0, settings, numbers, _attention_pictures(numbers))
 
 
-def _attention_runs(settings, flows, descents, loops, levels):
+def _attention_runs(settings, flows, loops, levels):
     """The numbers of one regime and one p; energies (seeds, points) as fractions of the start."""
     from swref.experiments import attention
 
@@ -194,12 +194,6 @@ def _attention_runs(settings, flows, descents, loops, levels):
     }
     inside = [attention.inside(setting, flow.positions) for setting, flow in zip(settings, flows, strict=True)]
     found["snapshots"] |= {name: [each[name] for each in inside] for name in inside[0]}
-    found["steps"] = {
-        "energy": [run.best()[::3] / run.best()[0] for run in descents],
-        "when": [[run.when(level) for level in levels[:2]] for run in descents],
-        "length": [run.steps[run.energy[:, -1].argmin()] for run in descents],
-        "seconds": [run.seconds for run in descents],
-    }
     found["loop"] = {
         "last": [run.energy[-1] / run.energy[0] for run in loops],
         "clipped": [run.clipped.mean() for run in loops],
@@ -222,13 +216,17 @@ def _attention_pictures(numbers):
 
     clocks, rows = plt.subplots(2, 3, figsize=(7, 4.6), sharey="row")
     inside, columns = plt.subplots(2, 2, figsize=(7, 4.6), sharex=True)
-    whats = {"times": "intrinsic time", "length": "distance moved", "steps": "steps of the best length"}
+    whats = {"times": "intrinsic time", "equal": "time, equal first rates", "length": "distance moved in L2(μ)"}
     left = np.geomspace(1, 0.02, 40)  # of the energy
     for regime, row, (above, below) in zip(("dense", "sparse"), rows, columns.T, strict=True):
         for p in ("1", "inf"):
             found = numbers[regime][p]
-            best, heads = np.array(found["steps"]["energy"]), found["snapshots"]
-            curves = {**found, "steps": {"where": 3 * np.arange(best.shape[1]).clip(1 / 3), "energy": best}}
+            heads, where = found["snapshots"], np.asarray(found["times"]["where"])
+            units = [1.0 if p == "1" else rates[0] for rates in heads["anisotropy"]]  # D_inf / D_1 at the start
+            runs = zip(found["times"]["energy"], units, strict=True)
+            slower = where * np.median(units)
+            logs = [np.interp(np.log(slower / unit), np.log(where), np.log(E)) for E, unit in runs]
+            curves = {**found, "equal": {"where": slower, "energy": np.exp(logs)}}
             for ax, (what, name) in zip(row, whats.items(), strict=True):
                 band(ax, curves[what]["where"], curves[what]["energy"], p, label=plotting.gauge_label(float(p)))
                 ax.set(yscale="log", ylim=(0.003, 1.2), xscale="linear" if what == "length" else "log")
@@ -314,6 +312,56 @@ def mmd():
     settings = {"particles": mmd.PARTICLES, "seeds": seeds, "tol": tol, "t_end": horizon}
     settings["space"] = {"seed": 0, "tol": mmd.TOL, "t_end": mmd.HORIZON}
     return Run(0, settings, numbers, {"mmd-clouds.png": clouds, "mmd-energies.svg": curves})
+
+
+@figure
+def geometry():
+    """The closing table: four tasks, five draws; each method's best constant steps, and what each flow spends."""
+    from swref.experiments import protocol
+
+    seeds, names, numbers = (0, 1, 2, 3, 4), list(protocol.TASKS), {}
+    settings = {"seeds": seeds, "sizes": protocol.TASKS, "tol": protocol.TOL, "cutoff": protocol.CUTOFF}
+    for name, size in protocol.TASKS.items():
+        draws = _runs(protocol.compare, name=[name], seed=seeds, **{key: [value] for key, value in size.items()})
+        numbers[name] = {}
+        for method in draws[0]:
+            best, spent = zip(*(draw[method] for draw in draws), strict=True)
+            found = {
+                key: [getattr(one, key) for one in best] for key in ("steps", "length", "unseen", "octave", "seconds")
+            }
+            numbers[name][method] = found | {"flow": {key: [one[key] for one in spent] for key in spent[0]}}
+        settings[f"{name} levels"] = protocol.SHARES if name in ("dense", "sparse") else protocol.task(name).levels
+    return Run(0, settings, numbers, {"geometry.svg": _geometry_picture(numbers, names)})
+
+
+def _geometry_picture(numbers, names):
+    """How many times as much p = 1 spends as p = inf, by measure: right of 1 the operator gauge is ahead."""
+    import matplotlib.pyplot as plt
+
+    from swref import plotting
+
+    measures = {
+        "time": "intrinsic time", "equal": "time, equal first rates", "L2": "distance in L2(μ)",
+        "forces": "forces, tracking", "steps": "best steps", "unit": "the same, normalised", "unseen": "unseen energy",
+    }  # fmt: skip
+    figure, panels = plt.subplots(1, len(names), figsize=(7, 2.8), sharey=True, sharex=True)
+    for ax, name in zip(panels, names, strict=True):
+        at = 1 if name == "network" else -1
+        for row, measure in enumerate(measures):
+            pair = []
+            for p in ("p = 1", "p = ∞"):
+                found = numbers[name][p if measure != "unit" else f"{p}, unit"]
+                steps = np.array(found["steps"])[:, at] if measure in ("steps", "unit") else None
+                pair.append(np.array(found["flow"][measure]) if steps is None else steps)
+            ratios = pair[0] / pair[1]
+            ahead = np.median(ratios) > 1
+            look = {"color": plotting.gauge_color(np.inf if ahead else 1), "lw": 2}
+            ax.plot([ratios.min(), ratios.max()], [-row, -row], **look)
+            ax.plot(np.median(ratios), -row, "o", ms=5, color=look["color"])
+        ax.axvline(1, color="#888888", lw=1)
+        ax.set(xscale="log", xlabel=name)
+    panels[0].set_yticks(-np.arange(len(measures)), measures.values())
+    return figure
 
 
 @figure

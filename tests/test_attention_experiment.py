@@ -1,4 +1,4 @@
-"""Figure 4: its setting, its flows against theorems, its descents against a loop written out in NumPy."""
+"""Figure 4: its setting, its flows against theorems, the loop of the paper written out in NumPy."""
 
 import numpy as np
 import pytest
@@ -88,47 +88,6 @@ def test_anisotropy_is_the_ratio_of_nuclear_and_frobenius_norm(small):
     assert 1 <= expected <= 12
 
 
-def test_descents_are_gradient_descent_and_its_spectral_counterpart(small):
-    n = len(small.start)
-    for p, steps in ((1, [0.05, 0.2]), (np.inf, [0.005, 0.02])):
-        found = attention.descents(small, p, 5, steps)
-        for step, row in zip(steps, found.energy, strict=True):
-            x, energies = small.start.copy(), []
-            for _ in range(6):
-                energies.append(small.energy.value(x))
-                g = small.energy.force(x)
-                U, s, Wt = np.linalg.svd(g, full_matrices=False)
-                x = x - step * (g if p == 1 else s.sum() * U @ Wt)
-            np.testing.assert_allclose(row, energies, rtol=1e-8)
-        assert found.seconds > 0
-    assert n == 12
-
-
-def test_a_descent_that_explodes_is_given_up(small):
-    found = attention.descents(small, 1, 20, [1e3, 0.01])
-    assert np.isinf(found.energy[0, -1])
-    assert np.isfinite(found.energy[:, 0]).all()
-    np.testing.assert_array_equal(found.best(), found.energy[1])
-    tried = attention.descents(small, 1, 20).energy
-    assert np.isinf(tried[0, -1])
-    assert tried[np.isfinite(tried)].max() <= 10 * tried[0, 0]
-
-
-@pytest.mark.parametrize("p", [1, np.inf])
-def test_every_budget_has_its_best_step(small, p):
-    found = attention.descents(small, p, 40)
-    best = found.best()
-    for k in (1, 10, 40):
-        alone = [attention.descents(small, p, k, [step]).energy.min() for step in found.steps]
-        assert best[k] == pytest.approx(min(alone), rel=1e-12)
-    assert best[40] < best[0]
-    level = best[10] / best[0]
-    k = found.when(level)
-    assert best[k] <= level * best[0] < best[:k].min()
-    with pytest.raises(ValueError, match="level: the energy ends at"):
-        found.when(1e-9)
-
-
 def test_the_loop_of_the_paper_is_its_step_written_out(small):
     # X <- X - step * d/dX of half the mean square over sequences, tokens and coordinates, cut to Frobenius norm 0.45.
     energy, n = small.energy, len(small.start)
@@ -195,12 +154,12 @@ def test_inside_measures_one_snapshot_at_a_time(small):
 
 
 def test_a_small_figure_has_every_part():
-    found = attention.figure_4(seeds=[1], steps=30, horizon=0.1, **SMALL)
+    found = attention.figure_4(seeds=[1], horizon=0.1, **SMALL)
     (pair,) = found["dense"]
-    alone = attention.pair("dense", 1, steps=0, horizon=0.1, **SMALL)
-    assert alone.descents == alone.loops == {}
+    alone = attention.pair("dense", 1, loops=False, horizon=0.1, **SMALL)
+    assert alone.loops == {}
     np.testing.assert_array_equal(alone.flows[1].energy, pair.flows[1].energy)
-    assert pair.flows.keys() == pair.descents.keys() == pair.loops.keys() == {1, np.inf}
+    assert pair.flows.keys() == pair.loops.keys() == {1, np.inf}
     for p in (1, np.inf):
         assert pair.flows[p].times[-1] == pytest.approx(0.1 * attention.HORIZONS["dense"][p])
-        assert pair.flows[p].energy[0] == pytest.approx(pair.descents[p].best()[0], rel=1e-14)
+        assert pair.flows[p].energy[0] == pytest.approx(pair.loops[p].energy[0], rel=1e-14)

@@ -6,7 +6,6 @@ teacher and start are Gaussian, and every seed draws new ones; the clock is the 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -14,11 +13,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._validation import as_array, check_count
+from .._validation import check_count
 from ..energies import Attention
 from ..flows import FlowResult, flow
 from ..gauges import get_gauge
-from ..lmo import dual_norm, measure_lmo
+from ..lmo import dual_norm
 from .mlp import NEURONS, ClippedRun, clipped_flow
 
 Regime = Literal["dense", "sparse"]
@@ -27,11 +26,10 @@ VALUES = 0.65  # of its values and outputs
 START = 0.16  # of all entries of the student
 GAUGES = {p: get_gauge("schatten", p=p) for p in (1, np.inf)}
 HORIZONS = {"dense": {1: 12.0, np.inf: 2.0}, "sparse": {1: 40.0, np.inf: 0.8}}  # all end below 1 % of the energy
-QUICK = {"heads": 40, "sequences": 16, "horizon": 0.4, "steps": 0}  # options of ``pair`` for a page
+QUICK = {"heads": 40, "sequences": 16, "horizon": 0.3, "loops": False}  # options of ``pair`` for a page
 TOL, CUTOFF = 1e-2, 1e-3  # of ``flow``
 LOOP = {1: (960, 7.5), np.inf: (480, 6.75)}  # the paper's loop: steps, and nominal end in intrinsic time
 CAP = 0.45 / np.sqrt(200)  # longest step of that loop in L2(mu)
-STEPS = {1: 2.56 / 2 ** np.arange(9), np.inf: 0.064 / 2 ** np.arange(9)}  # lengths that ``descents`` tries
 
 
 @dataclass(frozen=True)
@@ -81,44 +79,6 @@ def anisotropy(setting: Problem, x: ArrayLike) -> float:
     return (dual_norm(g, GAUGES[np.inf]) / dual_norm(g, GAUGES[1])) ** 2
 
 
-@dataclass(frozen=True)
-class Descents:
-    """x <- x + step J(g) from one start, for several lengths of the step. A run that reaches ten times the energy of
-    the start is given up, its energies from there on are inf."""
-
-    steps: np.ndarray  # (s,)
-    energy: np.ndarray  # (s, count + 1)
-    seconds: float  # of one step, the median
-
-    def best(self) -> np.ndarray:
-        """The least energy (count + 1,) met within each number of steps: every budget has the length that suits it."""
-        return np.minimum.accumulate(self.energy.min(0))
-
-    def when(self, level: float) -> int:
-        """The least number of steps to ``level`` times the start."""
-        reached = self.best() <= level * self.energy[0, 0]
-        if not reached.any():
-            raise ValueError(f"level: the energy ends at {self.best()[-1] / self.energy[0, 0]:.3g} of its start")
-        return int(reached.argmax())
-
-
-def descents(setting: Problem, p: float, count: int, steps: ArrayLike | None = None) -> Descents:
-    """``count`` explicit steps on the clock of p, for each length in ``steps`` (None: STEPS[p])."""
-    steps, count = STEPS[p] if steps is None else as_array("steps", steps, 1), check_count("count", count)
-    energy, seconds = np.full((len(steps), count + 1), np.inf), []
-    for step, row in zip(steps, energy, strict=True):
-        x = setting.start
-        for k in range(count + 1):
-            begin = time.perf_counter()
-            value, force = setting.energy.value_and_force(x)
-            if k and not value <= 10 * row[0]:
-                break
-            row[k] = value
-            x = x + step * measure_lmo(force, GAUGES[p])
-            seconds.append(time.perf_counter() - begin)
-    return Descents(steps, energy, float(np.median(seconds)))
-
-
 def loop(setting: Problem, p: float) -> ClippedRun:
     """The ``mlp.ClippedRun`` of the paper's loop: Euler steps, none longer than ``CAP``.
 
@@ -131,24 +91,20 @@ def loop(setting: Problem, p: float) -> ClippedRun:
 
 @dataclass(frozen=True)
 class Pair:
-    """The runs from one start: flows, descents and the loops of the paper, by p."""
+    """The runs from one start: flows, and the loops of the paper, by p."""
 
     problem: Problem
     flows: dict[float, FlowResult]
-    descents: dict[float, Descents]
     loops: dict[float, ClippedRun]
 
 
 def pair(
-    regime: Regime, seed: int = 0, *, steps: int = 300, horizon: float = 1.0, tol: float = TOL, **size: int
+    regime: Regime, seed: int = 0, *, loops: bool = True, horizon: float = 1.0, tol: float = TOL, **size: int
 ) -> Pair:
-    """All runs of one seed. ``horizon`` shortens the flows; ``steps=0``: flows only; ``size`` as in ``problem``."""
+    """All runs of one seed. ``horizon`` shortens the flows; ``loops=False``: flows only; ``size`` as in ``problem``."""
     setting = problem(regime, seed, **size)
     flows = {p: run(setting, regime, p, tol=tol, t_end=horizon * HORIZONS[regime][p]) for p in GAUGES}
-    stepwise = GAUGES if steps else ()
-    return Pair(
-        setting, flows, {p: descents(setting, p, steps) for p in stepwise}, {p: loop(setting, p) for p in stepwise}
-    )
+    return Pair(setting, flows, {p: loop(setting, p) for p in GAUGES} if loops else {})
 
 
 def held_out(setting: Problem, seed: int = 0, sequences: int = 64) -> Attention:
