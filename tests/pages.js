@@ -8,7 +8,7 @@ const MATH = "mjx-container";
 const PAGE = ".bd-article-container";
 const DRAWING = "svg:not([aria-hidden], .tb-icon, svg svg)"; // no icons
 
-const all = (selector) => [...document.querySelectorAll(`${PAGE} ${selector}`)];
+const all = (selector) => [...document.querySelectorAll(`${PAGE} :is(${selector})`)];
 const shown = (node) =>
   node.checkVisibility({ visibilityProperty: true, opacityProperty: true }) && node.getBoundingClientRect().width > 0;
 const squeeze = (text, most = 60) => text.replace(/\s+/g, " ").trim().slice(0, most);
