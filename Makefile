@@ -95,7 +95,7 @@ test: lint $(IPYTHON_CONFIG)
 browser: setup
 	@command -v chromium chromium-browser google-chrome >/dev/null || { echo "make: no Chromium found (Debian and Ubuntu: apt install chromium)" >&2; exit 1; }
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[browser]'
-	SWREF_BOOK=_build/html pytest -q tests/test_live.py tests/test_live_pictures.py tests/test_pages.py tests/test_lab.py
+	SWREF_BOOK=_build/html pytest -n 2 --dist loadfile tests/test_live.py tests/test_live_pictures.py tests/test_pages.py tests/test_lab.py
 	@echo "Pages as photographed, light, dark and on a phone: $(CURDIR)/_build/screens"
 
 lab: setup
