@@ -43,7 +43,7 @@ def check_executor(executor):
 
 
 @contextmanager
-def counter(progress, name, unit, total, done=0, **options):
+def counter(progress, name, unit, total, done: float = 0, **options):
     """A context giving ``count(more)``, which moves a bar, or does nothing without ``progress``."""
     if not progress:
         yield lambda more: None

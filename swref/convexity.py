@@ -143,6 +143,6 @@ def two_optimal_plans(
     first = (np.arange(columns) + 0.5) / columns
     second = height * ((2 * np.arange(rows) + 1) / rows - 1)
     x = np.stack(np.meshgrid(first, second, indexing="ij"), axis=-1).reshape(-1, 2)
-    translation = sp.eye_array(len(x), format="csr") / len(x)
+    translation = sp.csr_array(sp.eye_array(len(x)) / len(x))
     turned = np.arange(len(x)).reshape(columns, rows)[:, ::-1].ravel()
     return x, x + [shift, 0], translation, translation[turned]

@@ -20,8 +20,8 @@ class _Part(_Through):
     """S -> gamma(S_bb) / eta^2 for the columns b of one block: zero where only other columns move."""
 
     def __init__(self, gauge, columns, scale, dimension):
-        self.gauge, self.factor, self.dimension = gauge, 1 / float(scale) ** 2, dimension
-        self.entries = np.ix_(columns, columns)
+        self.gauge, self.factor, self.entries = gauge, 1 / float(scale) ** 2, np.ix_(columns, columns)
+        self.dimension: int = dimension
 
     def _seen(self, S):
         return S[(..., *self.entries)]
