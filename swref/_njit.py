@@ -29,5 +29,5 @@ def njit(**options: Any) -> Callable[[Function], Function]:
 
 
 def inner(function: Function) -> Any:
-    """Compile a function that only kernels call: without the wrapper for Python that takes three quarters of the time."""
+    """Compile a function that only kernels call, without a wrapper for Python: in three quarters of the time."""
     return njit(cache=True, no_cpython_wrapper=True)(function)
