@@ -33,7 +33,7 @@ import ot
 from _sections import main
 
 import swref
-from swref.clouds.kernels import least_reduced, mapped
+from swref.clouds.certificate import least_reduced, mapped
 from swref.network import MultiscaleSimplex
 from swref.network.dense import NetworkSimplex
 from swref.network.masses import Masses

@@ -32,3 +32,14 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.path.name in SLOW or item.originalname in SLOW_TESTS:
             item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture
+def one_thread():
+    """PyTorch with one: its matrices are small here, and other tests run beside these."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -14,13 +14,7 @@ from swref.experiments import digits  # noqa: E402
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "book"))
 from figures import load  # noqa: E402
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def test_the_sets_are_disjoint_and_complete():

@@ -170,6 +170,12 @@ def bracket(x, y, gauge, a=None, b=None):
     return Fraction(result.lower_bound), upper
 
 
+def assert_inside(bounds, value):
+    lower, upper = bounds
+    assert lower <= value
+    assert upper is None or value <= upper
+
+
 # -- tests ------------------------------------------------------------------------------------------------------------
 
 
@@ -178,10 +184,7 @@ def bracket(x, y, gauge, a=None, b=None):
 @given(data=st.data())
 def test_permutations(d, data):
     x, y = data.draw(clouds(d, 3, equal=True))
-    lower, upper = bracket(x, y, "trace")
-    value = permuted(x, y)
-    assert lower <= value
-    assert upper is None or value <= upper
+    assert_inside(bracket(x, y, "trace"), permuted(x, y))
 
 
 @gauges
@@ -197,11 +200,9 @@ def test_points_on_a_line(name, d, data):
     if not len(s) or not len(t):
         return
     a, b = data.draw(weights(len(s))), data.draw(weights(len(t)))
-    lower, upper = bracket(s * u, t * u, GAUGES[name](d), a, b)
+    bounds = bracket(s * u, t * u, GAUGES[name](d), a, b)
     (s, t), a, b = ([p for (p,) in exact(z)] for z in (s, t)), exact_weights(a, len(s)), exact_weights(b, len(t))
-    value = sorted_cost(s, a, t, b) * int(u @ u)
-    assert lower <= value
-    assert upper is None or value <= upper
+    assert_inside(bounds, sorted_cost(s, a, t, b) * int(u @ u))
 
 
 @gauges

@@ -328,12 +328,16 @@ def test_every_step_proves_its_bounds(gauge):
         assert (np.einsum("ijk,kl,ijl->ij", Z, Q, Z) - plan.f[:, None] - plan.g).min() >= -1e-12
 
 
-def test_potentials_stay_feasible_for_all_pairs():
+@pytest.fixture
+def program():
     x, y = clouds(30, 30, 10, seed=6)
     oracle = CloudOracle(x, y, np.full(30, 1 / 30), np.full(30, 1 / 30))
     solution = maxmin.solve(oracle, OPERATOR, tol=0.1, max_iter=20)
     Q = OPERATOR._smoothed(np.eye(10), 0.1).Q
-    program = JointProgram(oracle, OPERATOR._body(10), Q, oracle.evaluate(Q)[2], oracle.mixture(solution), 0.1)
+    return JointProgram(oracle, OPERATOR._body(10), Q, oracle.evaluate(Q)[2], oracle.mixture(solution), 0.1)
+
+
+def test_potentials_stay_feasible_for_all_pairs(program):
     for _ in range(6):
         program.step()
         Z = program.x[:, None] - program.y
@@ -345,12 +349,7 @@ def test_potentials_stay_feasible_for_all_pairs():
         assert program.known[program.pairs.I, program.pairs.J].all()
 
 
-def test_unlisted_pairs_limit_the_step():
-    x, y = clouds(30, 30, 10, seed=6)
-    oracle = CloudOracle(x, y, np.full(30, 1 / 30), np.full(30, 1 / 30))
-    solution = maxmin.solve(oracle, OPERATOR, tol=0.1, max_iter=20)
-    Q = OPERATOR._smoothed(np.eye(10), 0.1).Q
-    program = JointProgram(oracle, OPERATOR._body(10), Q, oracle.evaluate(Q)[2], oracle.mixture(solution), 0.1)
+def test_unlisted_pairs_limit_the_step(program):
     unlisted = np.where(program.known, np.inf, program.S)[4].min()
     df = np.where(np.arange(30) == 4, unlisted / 0.9, 0.0)
     move = SimpleNamespace(dQ=np.zeros((10, 10)), df=df, dg=np.zeros(30))

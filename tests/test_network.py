@@ -15,10 +15,10 @@ from strategies import EPS, orthogonal, seeds
 import swref
 import swref.clouds
 from swref.clouds import CloudOracle
-from swref.clouds.kernels import least_reduced, mapped
+from swref.clouds.certificate import least_reduced, mapped
 from swref.network import MultiscaleSimplex, c_transform, tree_kernels
 from swref.network.basis import Basis
-from swref.network.dense_kernels import network_simplex
+from swref.network.dense import optimise
 from swref.network.masses import MOST, SPARE, Masses
 from swref.network.multiscale import Costs
 from swref.network.refine import partner_slopes, refined
@@ -254,7 +254,8 @@ def flows_of(basis, masses):
     tree, n = basis.tree, basis.n
     need = [int(high) * tree_kernels.LIMB + int(low) for high, low in masses.T]
     need = [w if v < n else -w for v, w in enumerate(need)]
-    for v in tree_kernels.preorder(tree, basis.root)[:0:-1].tolist():
+    tree_kernels.preorder(tree, basis.root, basis.order)
+    for v in basis.order[:0:-1].tolist():
         need[tree["parent"][v]] += need[v]
     assert need[basis.root] == 0
     return [abs(w) for w in need]
@@ -284,7 +285,7 @@ def test_a_refined_tree_is_feasible_to_the_last_unit(kind):
     (P, n, sides, _), (fine, _, parts, first) = [*solver._levels(solver._points(X, Y, orders), sides)][-2:]
     coarse = Basis(*sides, np.arange(n), np.arange(len(P) - n))
     assert_feasible(coarse, np.hstack(sides))
-    network_simplex(square(P[:n, :2], P[n:, :2]), coarse.tree, coarse.root, 1e-14)
+    assert optimise(coarse, square(P[:n, :2], P[n:, :2]), 1e-14) > 0
     assert_feasible(coarse, np.hstack(sides))
     cells = refined(coarse.tree, n, P, first, fine, np.hstack(parts))
     assert len(cells[0]) == 599
@@ -297,28 +298,20 @@ def test_blocks_carry_the_potentials_of_large_subtrees():
     x, y = rng.random((2, 1000, 2))
     A, B = Masses(random_weights(1000, 1), random_weights(1000, 2)).limbs()
     basis, C = Basis(A, B, np.arange(1000), np.arange(1000)), square(x, y)
-    tree, n = basis.tree, basis.n
-
-    def costs():
-        child = np.flatnonzero(tree["parent"] >= 0)
-        parent, cost = tree["parent"][child], np.zeros(2000)
-        cost[child] = C[np.minimum(child, parent), np.maximum(child, parent) - n]
-        return cost
-
-    tree_kernels.set_potentials(tree, basis.root, costs())
-    blocks = tree_kernels.blocks_of(tree, n, basis.root)
+    tree, blocks, n = basis.tree, basis.blocks, basis.n
+    basis.fit(lambda rows, columns: C[rows, columns])
+    tree_kernels.cut_blocks(tree, blocks, basis.order, n, basis.root)
     large, sign = 0, np.repeat([1, -1], 1000)
     for _ in range(2000):
-        f, i = tree["potential"] + sign * blocks.shift[tree["block"]], int(rng.integers(1000))
+        f, i = tree["potential"] + sign * blocks["shift"][tree["block"]], int(rng.integers(1000))
         reduced = C[i] - f[i] - f[n:]
         if reduced.min() < -1e-12:
-            if tree_kernels.full(blocks):
-                tree_kernels.cut_blocks(tree, blocks, n, basis.root)
-            large += tree_kernels.pivot(tree, blocks, n, i, n + int(reduced.argmin()), reduced.min()) < 0
+            j = n + int(reduced.argmin())
+            large += tree_kernels.pivot(tree, blocks, basis.order, n, basis.root, i, j, reduced.min()) < 0
     f = np.array([tree_kernels.potential_at(tree, blocks, n, v) for v in range(2000)])
     assert large > 100
     assert_feasible(basis, np.hstack([A, B]))
-    tree_kernels.set_potentials(tree, basis.root, costs())
+    basis.fit(lambda rows, columns: C[rows, columns])
     np.testing.assert_allclose(f, tree["potential"], atol=1e-11)
 
 

@@ -23,13 +23,7 @@ EPS32, EPS = torch.finfo(torch.float32).eps, np.finfo(float).eps
 GAUGES = [name for name in swref.list_gauges() if name not in ("muon",)]
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """The matrices are small, and other tests run beside these."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def matrices(*shapes, seed=0, dtype=torch.float64):

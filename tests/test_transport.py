@@ -1,5 +1,6 @@
 """``transport`` against POT, CVXPY, SciPy, closed forms and the theorems of Sec. 3."""
 
+from copy import deepcopy
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,8 +13,7 @@ from strategies import CONVEX, EPS, TwoFunctions, compositions, example
 import swref
 from swref.clouds import CloudOracle, distance
 from swref.clouds.distance import _mixture
-from swref.network.dense import NetworkSimplex
-from swref.network.dense_kernels import network_simplex
+from swref.network.dense import NetworkSimplex, optimise
 from swref.network.masses import FINEST, SPARE, Masses
 from swref.network.tree_kernels import LIMB, preorder
 
@@ -334,7 +334,7 @@ def test_the_simplex_follows_a_sequence_of_metrics_with_few_pivots():
     simplex, pivots = simplex_on(uniform, uniform), []
     for A in [np.eye(5)] * 2 + [np.eye(5) + 0.01 * rng.standard_normal((5, 5)) for _ in range(4)]:
         C = cdist(x @ A, y @ A, "sqeuclidean")
-        pivots.append(network_simplex(C, simplex.basis.tree.copy(), simplex.basis.root, 4 * EPS * C.max()))
+        pivots.append(optimise(deepcopy(simplex.basis), C, 4 * EPS * C.max()))
         assert_solves(simplex, C, uniform, uniform, C[linear_sum_assignment(C)].mean())
     assert pivots[1] == 0 < max(pivots[2:]) < pivots[0] / 4
 
@@ -390,7 +390,8 @@ def assert_spanning(basis, n):
     assert tree["parent"][basis.root] == -1
     assert ((below < n) != (tree["parent"][below] < n)).all()
     count = np.ones(len(nodes), dtype=int)
-    for v in preorder(tree, basis.root)[:0:-1]:
+    preorder(tree, basis.root, basis.order)
+    for v in basis.order[:0:-1]:
         count[tree["parent"][v]] += count[v]
     assert count[basis.root] == len(nodes)
     assert (tree["count"] == count).all()

@@ -62,10 +62,43 @@ class Quadratic(Gauge):
 
 
 def moment_of(x, y, rows, columns, masses):
-    """sum m (y_j - x_i)(y_j - x_i)^T, (d, d), over the cells of a plan."""
-    from .kernels import plan_moment
+    """sum m (y_j - x_i)(y_j - x_i)^T, (d, d), over the cells of a plan, with compensated sums."""
+    from .kernels import add_squares
 
-    return plan_moment(x, y, rows, columns, masses)
+    S, rest = np.zeros((2, x.shape[1], x.shape[1]))
+    add_squares(x, y, rows, columns, masses, S, rest, np.empty(len(S)))
+    S = np.tril(S + rest)
+    return S + np.tril(S, -1).T
+
+
+def mapped(x, origin, L):
+    """(H, T), both (n, r): H + T = (x - origin) L in twice the working precision, for x (n, d), L (d, r)."""
+    from .kernels import map_to
+
+    H, T = np.empty((2, len(x), L.shape[1]))
+    map_to(x, origin, L, H, T)
+    return H, T
+
+
+def squared_distances(X, X_low, Y, Y_low):
+    """C (n, m): |X_i - Y_j|^2, each to a few ulps of its own, for images (n, r), (m, r) from ``mapped``."""
+    from .kernels import squares_to
+
+    C = np.empty((len(X), len(Y)))
+    squares_to(X, X_low, Y.T.copy(), Y_low.T.copy(), C)
+    return C
+
+
+def least_reduced(X, X_low, Y, Y_low, shrink, drop, f, g, change):
+    """min_j C_ij - f_i - g_j - change_j, C_ij = shrink |X_i - Y_j|^2 - drop_j, (n,): how far f_i may rise.
+
+    Right to 4 eps of the result, C_ij taken as computed.
+    """
+    from .kernels import least_to
+
+    least = np.empty(len(f))
+    least_to(X, X_low, Y.T.copy(), Y_low.T.copy(), shrink, drop, f, g, change, np.empty(len(g)), least)
+    return least
 
 
 def upper_bound(gauge, moment, moved):
@@ -85,8 +118,6 @@ class LowerBound:
     """
 
     def __init__(self, gauge, x, y, masses, L, f, g, origin, least=None):
-        from .kernels import least_reduced, mapped
-
         self.least = least or least_reduced
         d, r = L.shape
         if isinstance(gauge, Quadratic):
@@ -108,8 +139,6 @@ class LowerBound:
 
     def costs(self):
         """C (n, m) below the exact costs, by a few ulps of each: potentials that are optimal for C lose no more."""
-        from .kernels import squared_distances
-
         return self.shrink * squared_distances(*self.images) - self.drop_columns
 
     def improve(self, change):

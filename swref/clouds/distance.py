@@ -23,8 +23,17 @@ from .._validation import EPS, as_array, as_clouds, as_fraction, as_masses, as_t
 from ..gauges import Gauge, gauge_for
 from ..joint import solve
 from ..maxmin import call_limit
-from ..network import MOST_DIMENSIONS, BasicPlan, Masses, MultiscaleSimplex, NetworkSimplex, c_transform
-from .certificate import LowerBound, line_bound, metric_factor, moment_of, moved_size, upper_bound
+from ..network import MOST_DIMENSIONS, BasicPlan, Masses, MultiscaleSimplex, NetworkSimplex, c_transform, staircase
+from .certificate import (
+    LowerBound,
+    line_bound,
+    mapped,
+    metric_factor,
+    moment_of,
+    moved_size,
+    squared_distances,
+    upper_bound,
+)  # fmt: skip
 
 MOST_DOUBLED = 8  # dimensions in which the oracle keeps twice the digits of images; beyond, that would cost too much
 SMALL = 2000  # points of both clouds, up to which costs of all pairs in a matrix are faster
@@ -190,20 +199,16 @@ class CloudOracle:
         return 16 * EPS**2 * size * moved_size(self.x, self.y, rows, columns, masses)
 
     def _images(self, L):
-        from .kernels import mapped
-
         return [mapped(z, mean, L) for z, mean in zip((self.x, self.y), self.means, strict=True)]
 
     def _costs(self, L):
         if self.dimension > MOST_DOUBLED:
             return cdist((self.x - self.means[0]) @ L, (self.y - self.means[1]) @ L, "sqeuclidean")
-        from .kernels import squared_distances
-
         X, Y = self._images(L)
         return squared_distances(*X, *Y)
 
     def _sort(self, L):
-        from ..network.basic_kernels import path_potentials, staircase
+        from ..network.basic_kernels import path_potentials
 
         X, Y = ([part[:, 0] for part in image] for image in self._images(L))
         s, t = np.lexsort(X[::-1]), np.lexsort(Y[::-1])

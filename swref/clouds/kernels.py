@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from .._njit import njit
+from .._njit import inner, njit
 from ..network.basic_kernels import two_sum
 
 FOUR_EPS = 2.0**-50
 SPLIT = 2.0**27 + 1  # Veltkamp: halves of 26 bits, whose products are exact
 
 
-@njit(cache=True)
+@inner
 def _two_product(a, b):
     """(p, e): p = fl(a b) and a b = p + e exactly, barring underflow."""
     p = a * b
@@ -23,27 +23,25 @@ def _two_product(a, b):
 
 
 @njit(cache=True)
-def mapped(x, origin, L):
-    """(H, T), both (n, r): H + T = (x - origin) L in twice the working precision, for x (n, d), L (d, r)."""
-    n, d = x.shape
-    r = L.shape[1]
-    H, T = np.empty((n, r)), np.empty((n, r))
+def map_to(x, origin, L, H, T):
+    """H + T = (x - origin) L in twice the working precision, for x (n, d), L (d, r), into H and T (n, r)."""
+    n, r = H.shape
     for i in range(n):
         for k in range(r):
             high, low = 0.0, 0.0
-            for l in range(d):
+            for l in range(len(L)):
                 z, rest = two_sum(x[i, l], -origin[l])
                 p, e = _two_product(z, L[l, k])
                 high, carry = two_sum(high, p)
                 low += carry + (e + rest * L[l, k])
             H[i, k], T[i, k] = two_sum(high, low)
-    return H, T
 
 
-@njit(cache=True)
+@inner
 def _row_of_squares(i, X, X_low, Y, Y_low, row):
     """row_j = |X_i - Y_j|^2, each to a few ulps of its own; Y, Y_low (r, m)."""
-    row[:] = 0.0
+    for j in range(len(row)):
+        row[j] = 0.0
     for k in range(len(Y)):
         high, low = X[i, k], X_low[i, k]
         for j in range(len(row)):
@@ -52,50 +50,33 @@ def _row_of_squares(i, X, X_low, Y, Y_low, row):
 
 
 @njit(cache=True)
-def squared_distances(X, X_low, Y, Y_low):
-    """C (n, m): |X_i - Y_j|^2, each to a few ulps of its own, for images (n, r), (m, r) from ``mapped``."""
-    Y, Y_low = np.ascontiguousarray(Y.T), np.ascontiguousarray(Y_low.T)
-    C = np.empty((len(X), Y.shape[1]))
-    for i in range(len(X)):
+def squares_to(X, X_low, Y, Y_low, C):
+    """``squared_distances`` into C (n, m); Y, Y_low (r, m)."""
+    for i in range(len(C)):
         _row_of_squares(i, X, X_low, Y, Y_low, C[i])
-    return C
 
 
 @njit(cache=True)
-def least_reduced(X, X_low, Y, Y_low, shrink, drop, f, g, change):
-    """min_j C_ij - f_i - g_j - change_j, C_ij = shrink |X_i - Y_j|^2 - drop_j, (n,): how far f_i may rise.
-
-    Right to 4 eps of the result, C_ij taken as computed.
-    """
-    n, m = len(X), len(Y)
-    Y, Y_low = np.ascontiguousarray(Y.T), np.ascontiguousarray(Y_low.T)
-    least, row = np.empty(n), np.empty(m)
-    for i in range(n):
+def least_to(X, X_low, Y, Y_low, shrink, drop, f, g, change, row, least):
+    """``least_reduced`` into least (n,); Y, Y_low (r, m); row (m,) is overwritten."""
+    for i in range(len(f)):
         _row_of_squares(i, X, X_low, Y, Y_low, row)
         best = np.inf
-        for j in range(m):
+        for j in range(len(g)):
             s, e = two_sum(f[i], g[j])
             reduced = ((shrink * row[j] - drop[j] - s) - e) - change[j]
             best = min(best, reduced - FOUR_EPS * (abs(e) + abs(change[j])))
         least[i] = best
-    return least
 
 
 @njit(cache=True)
-def plan_moment(x, y, rows, columns, masses):
-    """sum_e masses_e (y_j - x_i)(y_j - x_i)^T, (d, d), with compensated sums."""
-    d = x.shape[1]
-    S, rest, step = np.zeros((d, d)), np.zeros((d, d)), np.empty(d)
+def add_squares(x, y, rows, columns, masses, S, rest, step):
+    """Add sum_e masses_e z_e z_e^T, z_e = y_j - x_i, to the lower triangles of S + rest (d, d); step (d,) is used."""
     for e in range(len(masses)):
-        for k in range(d):
+        for k in range(len(step)):
             step[k] = y[columns[e], k] - x[rows[e], k]
-        for k in range(d):
+        for k in range(len(step)):
             weighted = masses[e] * step[k]
             for l in range(k + 1):
                 S[k, l], error = two_sum(S[k, l], weighted * step[l])
                 rest[k, l] += error
-    for k in range(d):
-        for l in range(k + 1):
-            S[k, l] += rest[k, l]
-            S[l, k] = S[k, l]
-    return S

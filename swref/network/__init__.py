@@ -9,8 +9,8 @@ basic_kernels   exact sums, monotone plans                basis           a tree
 
 from .basis import BasicPlan
 from .dense import NetworkSimplex
-from .masses import Masses
+from .masses import Masses, staircase
 from .multiscale import MOST_DIMENSIONS, MultiscaleSimplex
 from .search import c_transform
 
-__all__ = ["MOST_DIMENSIONS", "BasicPlan", "Masses", "MultiscaleSimplex", "NetworkSimplex", "c_transform"]
+__all__ = ["MOST_DIMENSIONS", "BasicPlan", "Masses", "MultiscaleSimplex", "NetworkSimplex", "c_transform", "staircase"]

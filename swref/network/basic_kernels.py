@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from .._njit import njit
+from .._njit import inner, njit
 
 BITS = 61  # of the lower limb of a mass: see ``masses``
 
 
-@njit(cache=True)
+@inner
 def _add(masses, v, high, low):
     """masses[:, v] += (high, low), in two limbs."""
     low += masses[1, v]
@@ -17,37 +17,31 @@ def _add(masses, v, high, low):
 
 
 @njit(cache=True)
-def sums_of(masses, bounds):
-    """(2, k): the sums of masses (2, n), in limbs, from bounds[l] to before bounds[l + 1]."""
-    sums = np.zeros((2, len(bounds) - 1), np.int64)
+def sums_of(masses, bounds, sums):
+    """Add masses (2, n), in limbs, from bounds[l] to before bounds[l + 1], to sums (2, k) at l."""
     for l in range(sums.shape[1]):
         for v in range(bounds[l], bounds[l + 1]):
             _add(sums, l, masses[0, v], masses[1, v])
-    return sums
 
 
 @njit(cache=True)
-def staircase(a, b):
-    """The monotone plan of sorted points with masses a (2, n), b (2, m), of equal sum: (rows, columns, masses).
+def stairs(left, right, cells):
+    """The cells of ``masses.staircase``, rows of ``cells``: row, column and the two limbs of the mass.
 
-    Masses are whole numbers in two limbs. The n + m - 1 cells form a path; some may be empty.
+    The masses ``left`` (2, n) and ``right`` (2, m) are used up.
     """
-    n, m = a.shape[1], b.shape[1]
-    rows, columns = np.empty(n + m - 1, np.int64), np.empty(n + m - 1, np.int64)
-    masses = np.empty((2, n + m - 1), np.int64)
-    left, right = a.copy(), b.copy()
-    i, j = 0, 0
-    for k in range(n + m - 1):
+    n, m = left.shape[1], right.shape[1]
+    i, j = np.int64(0), np.int64(0)
+    for k in range(len(cells)):
         first = left[0, i] < right[0, j] or (left[0, i] == right[0, j] and left[1, i] <= right[1, j])
         high, low = (left[0, i], left[1, i]) if first else (right[0, j], right[1, j])
-        rows[k], columns[k], masses[0, k], masses[1, k] = i, j, high, low
+        cells[k, 0], cells[k, 1], cells[k, 2], cells[k, 3] = i, j, high, low
         _add(left, i, -high, -low)
         _add(right, j, -high, -low)
         if j == m - 1 or (i < n - 1 and first):
             i = min(i + 1, n - 1)
         else:
             j += 1
-    return rows, columns, masses
 
 
 @njit(cache=True)
@@ -68,14 +62,13 @@ def path_potentials(x, y, rows, columns):
 
 
 @njit(cache=True)
-def carried(path, parent, need):
-    """need summed over the subtree of each node of ``path``, which lists parents first; ``need`` is used up."""
+def carry(path, parent, need):
+    """Add ``need`` of each node of ``path``, which lists parents first, to that of its parent: sums over subtrees."""
     for k in range(len(path) - 1, -1, -1):
         need[parent[path[k]]] += need[path[k]]
-    return need[path]
 
 
-@njit(cache=True)
+@inner
 def two_sum(a, b):
     """(s, e): s = fl(a + b) and a + b = s + e exactly."""
     s = a + b

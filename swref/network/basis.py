@@ -3,12 +3,15 @@
 from typing import NamedTuple
 
 import numpy as np
+import scipy.sparse as sp
+from scipy.sparse.csgraph import breadth_first_order
 
 from .._validation import EPS
-from .masses import Masses
+from .masses import Masses, staircase
 
 RESIDUAL = 64 * EPS  # of a pricing tolerance: the next one, once costs are replaced by reduced costs
 FINE = 1e-9  # of the total cost: a coarser pricing tolerance is refined
+BLOCK = 0.7  # of sqrt(n + m): the nodes of a block of potentials
 
 
 class BasicPlan(NamedTuple):
@@ -29,8 +32,6 @@ class Basis:
     """
 
     def __init__(self, A, B, s, t):
-        from .basic_kernels import staircase
-
         rows, columns, cells = staircase(A[:, s], B[:, t])
         self._plant(s[rows], t[columns], cells, len(s), Masses.as_floats(A).sum())
 
@@ -42,22 +43,57 @@ class Basis:
         return basis
 
     def _plant(self, rows, columns, masses, n, total):
-        from .tree_kernels import tree_of
+        from .tree_kernels import BLOCK as RECORD
 
         self.n, self.root, self.total = n, int(rows[0]), total
         self.tree = tree_of(rows, columns, masses, n)
+        self.order = np.empty(len(self.tree), np.int64)
+        self.blocks = np.zeros(4 * int(len(self.tree) ** 0.5 / BLOCK) + 64, RECORD)
 
-    def masses(self):
-        """The mass of the cell of every node (n + m,); zero at the root."""
-        return Masses.as_floats((self.tree["high"], self.tree["low"])) / self.total
+    def ends(self):
+        """(children, rows, columns) of all n + m - 1 cells; the child is the node that stands for the cell."""
+        child = np.flatnonzero(self.tree["parent"] >= 0).astype(np.int32)
+        parent = self.tree["parent"][child]
+        return child, np.minimum(child, parent), np.maximum(child, parent) - np.int32(self.n)
+
+    def fit(self, cost):
+        """Potentials with f_i + g_j = cost(rows, columns) at all cells, and zero at the root."""
+        from .tree_kernels import set_potentials
+
+        child, rows, columns = self.ends()
+        costs = np.zeros(len(self.tree))
+        costs[child] = cost(rows, columns)
+        set_potentials(self.tree, self.blocks, self.order, self.root, costs)
 
     def cells(self):
         """(rows, columns, masses) of the cells that are not empty."""
-        masses = self.masses()
-        (child,) = np.nonzero(masses)
-        parent = self.tree["parent"][child]
-        return np.minimum(child, parent), np.maximum(child, parent) - self.n, masses[child]
+        child, rows, columns = self.ends()
+        masses = Masses.as_floats((self.tree["high"][child], self.tree["low"][child])) / self.total
+        used = masses > 0
+        return rows[used], columns[used], masses[used]
 
     def potentials(self):
         """(f (n,), g (m,))"""
         return np.split(self.tree["potential"].copy(), [self.n])
+
+
+def tree_of(rows, columns, masses, n):
+    """The records of a tree with these n + m - 1 cells, of masses (2, n + m - 1); the first row is its root."""
+    from .basic_kernels import carry
+    from .tree_kernels import NODE
+
+    size = len(rows) + 1
+    graph = sp.csr_array((np.ones(size - 1), (rows, n + columns)), shape=(size, size))
+    path, parent = breadth_first_order(graph, rows[0], directed=False)
+    tree, count, path = np.zeros(size, NODE), np.ones(size, np.int64), path[1:]
+    carry(path, parent, count)
+    tree["count"], tree["parent"] = count, np.maximum(parent, -1)
+    end = np.where(parent[rows] == n + columns, rows, n + columns)
+    tree["high"][end], tree["low"][end] = masses
+    for name in ("child", "after", "before"):
+        tree[name] = -1
+    eldest = np.diff(parent[path], prepend=-1) != 0  # the children of a node follow each other
+    younger = np.flatnonzero(~eldest)
+    tree["child"][parent[path[eldest]]] = path[eldest]
+    tree["before"][path[younger]], tree["after"][path[younger - 1]] = path[younger - 1], path[younger]
+    return tree

@@ -1,9 +1,12 @@
 """A network simplex that starts from its last answer, for many transport problems with the same weights."""
 
+import numpy as np
+
 from .._validation import EPS
 from .basis import FINE, RESIDUAL, BasicPlan, Basis
 
 PRICING = 4 * EPS  # of the largest cost: reduced costs below minus this enter the basis; rounding is about EPS
+ROUNDS = 5  # of pivots, each from fresh potentials
 
 
 class NetworkSimplex:
@@ -24,7 +27,8 @@ class NetworkSimplex:
         The last digits come by iterative refinement: the potentials are subtracted from the costs, exactly, and the
         same simplex goes on with what is left.
         """
-        violation = self._price(C, self.tolerance(C))
+        violation = self.tolerance(C)
+        optimise(self.basis, C, violation)
         rows, columns, masses = self.basis.cells()
         f, g = self.basis.potentials()
         if violation > FINE * (masses @ C[rows, columns]):
@@ -41,15 +45,29 @@ class NetworkSimplex:
         """(violation, changes of f (n,), of g (m,)): one round of refinement from these potentials."""
         from .basic_kernels import reduced_costs
 
-        return self._price(reduced_costs(C, f, g), RESIDUAL * violation), *self.basis.potentials()
+        violation *= RESIDUAL
+        optimise(self.basis, reduced_costs(C, f, g), violation)
+        return violation, *self.basis.potentials()
 
     def improved(self, bound):
         """The change of g (m,) that the tree optimal for the costs of a ``LowerBound`` asks for."""
         C, (f, g) = bound.costs(), bound.start
         return self.refine(C, f, g, self.tolerance(C))[2]
 
-    def _price(self, C, tolerance):
-        from .dense_kernels import network_simplex
 
-        network_simplex(C, self.basis.tree, self.basis.root, tolerance)
-        return tolerance
+def optimise(basis, C, tolerance):
+    """Pivot, in place, until no reduced cost is below -tolerance; returns the number of pivots.
+
+    The last round has fresh potentials and finds nothing, so that sums of many shifts leave no rounding, unless that is
+    more than the tolerance.
+    """
+    from .dense_kernels import simplex_on_rows
+
+    potential, g, pivots = basis.tree["potential"], np.empty(C.shape[1]), []
+    for _ in range(ROUNDS):
+        basis.fit(lambda rows, columns: C[rows, columns])
+        least = max(tolerance, EPS * np.abs(potential).max())
+        pivots.append(simplex_on_rows(C, basis.tree, basis.blocks, basis.order, basis.root, g, least))
+        if not pivots[-1]:
+            break
+    return sum(pivots)

@@ -7,9 +7,9 @@ k m >> L to before (k + 1) m >> L of a cloud of m in k-d order. Certificates use
 
 import numpy as np
 
-from .._njit import njit
+from .._njit import inner, njit
 from .basic_kernels import two_sum
-from .tree_kernels import blocks_of, cut_blocks, full, pivot, potential_at
+from .tree_kernels import pivot, potential_at
 
 HIGH, LOW, BASE, CHANGE, COLUMNS = 0, 3, 6, 7, 8
 CORNER, OPPOSITE, SLOPE, LEVEL, SIZE, FIELDS = 0, 3, 6, 9, 10, 11  # of a node of the search tree
@@ -21,7 +21,7 @@ WIDTH = 100  # arcs that are compared before one of them enters
 MOST_PIVOTS = 1000  # per node, should rounding ever make the method cycle
 
 
-@njit(cache=True)
+@inner
 def reduced(X, i, Y, j, shrink):
     """shrink |X_i - Y_j|^2 minus all potentials of both: at most what that is, and right to 4 eps of it.
 
@@ -50,7 +50,9 @@ def raise_planes(nodes, depth, Y, slope):
             node, far = nodes[h], 0.0
             for c in range(3):
                 if L == depth:
-                    node[SLOPE + c] = slope[first:last, c].mean()
+                    node[SLOPE + c] = 0.0
+                    for j in range(first, last):
+                        node[SLOPE + c] += slope[j, c] / (last - first)
                 else:
                     node[SLOPE + c] = 0.5 * (nodes[2 * h, SLOPE + c] + nodes[2 * h + 1, SLOPE + c])
                 far += max(abs(node[CORNER + c]), abs(node[OPPOSITE + c])) ** 2 + 2 * node[SLOPE + c] ** 2
@@ -63,13 +65,13 @@ def raise_planes(nodes, depth, Y, slope):
             node[SIZE] = far + top
 
 
-@njit(cache=True)
+@inner
 def _size(X, i):
     square = X[i, 0] ** 2 + X[i, 1] ** 2 + X[i, 2] ** 2
     return square + abs(X[i, BASE]) + abs(X[i, CHANGE])
 
 
-@njit(cache=True)
+@inner
 def _bound(nodes, h, X, i, size):
     """At most ``reduced`` of row i and any point of node h: |x - y|^2 - 2 s . y = |y - (x + s)|^2 + |x|^2 - |x + s|^2.
 
@@ -85,7 +87,7 @@ def _bound(nodes, h, X, i, size):
     return ((bound - X[i, BASE]) - X[i, CHANGE]) - SLACK * (size + nodes[h, SIZE])
 
 
-@njit(cache=True)
+@inner
 def _read_leaf(first, last, X, i, Y, shrink, limit, found, values):
     """Sort the points of a leaf that are below the limit among those found; returns the new limit."""
     k = len(found)
@@ -101,11 +103,11 @@ def _read_leaf(first, last, X, i, Y, shrink, limit, found, values):
     return limit
 
 
-@njit(cache=True)
+@inner
 def _search(X, i, Y, nodes, depth, shrink, limit, found, values, stack, bounds):
     """Fill ``found`` and ``values`` (k,) with the least of row i that are below the limit."""
-    size, top, m = _size(X, i), 0, len(Y)
-    h, bound = 1, _bound(nodes, 1, X, i, size)
+    size, top, m, h = _size(X, i), 0, len(Y), np.int64(1)
+    bound = _bound(nodes, h, X, i, size)
     while True:
         if bound < limit and h < 1 << depth:
             near, far = 2 * h, 2 * h + 1
@@ -127,59 +129,42 @@ def _search(X, i, Y, nodes, depth, shrink, limit, found, values, stack, bounds):
 
 
 @njit(cache=True)
-def least_reduced(X, Y, nodes, depth, k, cap, shrink):
-    """(found (n, k), values (n, k)): for every row the k points of Y of least ``reduced`` below ``cap``, in order.
+def least_reduced(X, Y, nodes, depth, cap, shrink, found, values, stack, bounds):
+    """For every row the k points of Y of least ``reduced`` below ``cap``, in order, into found and values (n, k).
 
-    found is -1 and the value infinite where there are fewer. Rows come in k-d order, so that the finds of one limit
-    the search of the next.
+    These come filled with -1 and infinity, which stay where there are fewer; stack and bounds (DEEPEST,) are used.
+    Rows come in k-d order, so that the finds of one limit the search of the next.
     """
-    n = len(X)
-    found, values = np.full((n, k), -1, np.int32), np.full((n, k), np.inf)
-    stack, bounds = np.empty(DEEPEST, np.int64), np.empty(DEEPEST)
-    for i in range(n):
+    for i in range(len(X)):
         limit = cap
-        if cap == np.inf and i > 0 and found[i - 1, k - 1] >= 0:
+        if cap == np.inf and i > 0 and found[i - 1, -1] >= 0:
             limit = -np.inf
-            for j in found[i - 1]:
-                limit = max(limit, reduced(X, i, Y, j, shrink))
+            for t in range(found.shape[1]):
+                limit = max(limit, reduced(X, i, Y, np.int64(found[i - 1, t]), shrink))
             limit += FOUR_EPS * abs(limit) + 1e-300
         _search(X, i, Y, nodes, depth, shrink, limit, found[i], values[i], stack, bounds)
-    return found, values
 
 
 @njit(cache=True)
-def arc_costs(P, n, sources, sinks, shrink):
-    """The costs of arcs between rows of P (n + m, COLUMNS), less the potentials in it."""
-    X, Y, costs = P[:n], P[n:], np.empty(len(sources))
+def arc_costs(X, Y, sources, sinks, shrink, costs):
+    """The costs of arcs between rows of X and Y, less the potentials in them, into costs (E,)."""
     for e in range(len(sources)):
-        costs[e] = reduced(X, sources[e], Y, sinks[e], shrink)
-    return costs
+        costs[e] = reduced(X, np.int64(sources[e]), Y, np.int64(sinks[e]), shrink)
 
 
 @njit(cache=True)
-def tree_costs(P, n, tree, shrink):
-    """The cost of the cell of every node (n + m,), zero at the root."""
-    X, Y, costs = P[:n], P[n:], np.zeros(len(P))
-    for v in range(len(P)):
-        p = tree.parent[v]
-        if p >= 0:
-            costs[v] = reduced(X, min(v, p), Y, max(v, p) - n, shrink)
-    return costs
-
-
-@njit(cache=True)
-def simplex_on_arcs(tree, n, root, sources, sinks, costs, tolerance):
+def simplex_on_arcs(tree, blocks, order, n, root, sources, sinks, costs, tolerance):
     """Pivot, in place, until no arc has a reduced cost below -tolerance; returns the number of pivots.
 
     Of WIDTH arcs at a time the worst enters, and the search stays there until all of them are quiet: neighbours in the
     list are neighbours in space, and their cycles are short.
     """
-    blocks, E = blocks_of(tree, n, root), len(sources)
+    E = len(sources)
     width, pivots, e, quiet = min(WIDTH, E), 0, 0, 0
     while quiet < E and pivots < MOST_PIVOTS * len(tree):
         least, worst, start = -tolerance, -1, e
         for _ in range(width):
-            i, j = sources[e], n + sinks[e]
+            i, j = np.int64(sources[e]), np.int64(n + sinks[e])
             value = costs[e] - potential_at(tree, blocks, n, i) - potential_at(tree, blocks, n, j)
             if value < least:
                 least, worst = value, e
@@ -187,8 +172,6 @@ def simplex_on_arcs(tree, n, root, sources, sinks, costs, tolerance):
         if worst < 0:
             quiet += width
             continue
-        if full(blocks):
-            cut_blocks(tree, blocks, n, root)
-        pivot(tree, blocks, n, np.int64(sources[worst]), np.int64(n + sinks[worst]), least)
+        pivot(tree, blocks, order, n, root, np.int64(sources[worst]), np.int64(n + sinks[worst]), least)
         pivots, quiet, e = pivots + 1, 0, start
     return pivots

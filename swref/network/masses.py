@@ -127,6 +127,19 @@ class Masses:
         return np.array(i), np.array(j), np.array(amounts, dtype=object)
 
 
+def staircase(a, b):
+    """The monotone plan of sorted points with masses a (2, n), b (2, m), of equal sum: (rows, columns, masses).
+
+    Masses are whole numbers in two limbs. The n + m - 1 cells form a path; some may be empty.
+    """
+    from .basic_kernels import stairs
+
+    cells = np.empty((a.shape[1] + b.shape[1] - 1, 4), np.int64)
+    stairs(np.array(a, order="C"), np.array(b, order="C"), cells)
+    rows, columns, *masses = cells.T.copy()
+    return rows, columns, np.array(masses)
+
+
 def _exact(array):
     """(mantissas, exponents), two lists of integers: array = mantissas * 2^exponents exactly."""
     mantissa, exponent = np.frexp(array)
@@ -164,9 +177,11 @@ def _spanning_forest(first, second, masses, size):
 def _carried(path, parent, need, exact_in_float):
     """What each node of ``path`` sends to its parent, when all nodes below it are balanced: integers, (k,)."""
     if exact_in_float:
-        from .basic_kernels import carried
+        from .basic_kernels import carry
 
-        return carried(path, parent, np.array(need))
+        need = np.array(need)
+        carry(path, parent, need)
+        return need[path]
     parent, nodes = parent.tolist(), path.tolist()
     for v in reversed(nodes):
         need[parent[v]] += need[v]

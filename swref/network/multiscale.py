@@ -17,7 +17,7 @@ import numpy as np
 from .._validation import EPS
 from .basis import FINE, RESIDUAL, BasicPlan, Basis
 from .masses import Masses
-from .refine import cells_of, partner_slopes, refined
+from .refine import partner_slopes, refined
 from .search import Search, as_points, kd_order
 
 MOST_DIMENSIONS = 3
@@ -37,15 +37,12 @@ class Costs:
         sizes = [np.abs(side[:, :3]).max() for side in (P[:n], P[n:])]
         self.tolerance = PRICING * sum(sizes) ** 2 + np.finfo(float).tiny
 
-    def of_tree(self, tree):
-        from .kernels import tree_costs
-
-        return tree_costs(self.P, self.n, tree, self.shrink)
-
     def of_arcs(self, sources, sinks):
         from .kernels import arc_costs
 
-        return arc_costs(self.P, self.n, sources, sinks, self.shrink)
+        costs = np.empty(len(sources))
+        arc_costs(self.P[: self.n], self.P[self.n :], sources, sinks, self.shrink, costs)
+        return costs
 
     def priced(self, potential):
         """P with further potentials (n + m,)."""
@@ -134,7 +131,7 @@ class MultiscaleSimplex:
         return change
 
     def least_reduced(self, plan, X, X_low, Y, Y_low, shrink, drop, f, g, change):
-        """What ``_certificate_kernels.least_reduced`` finds, by search; cells and masses of ``plan`` guide it."""
+        """What ``certificate.least_reduced`` finds, by search; cells and masses of ``plan`` guide it."""
         from .kernels import BASE, CHANGE
 
         if self.orders is None:
@@ -216,8 +213,9 @@ class MultiscaleSimplex:
                 else:
                     bound = (np.arange((1 << L) + 1) * len(Z)) >> L
                     weight = Masses.as_floats(side)[:, None]
-                    side, Z = sums_of(side, bound), np.add.reduceat(Z * weight, bound[:-1])
-                    Z = Z / np.add.reduceat(weight, bound[:-1])
+                    Z = np.add.reduceat(Z * weight, bound[:-1]) / np.add.reduceat(weight, bound[:-1])
+                    whole, side = side, np.zeros((2, len(Z)), np.int64)
+                    sums_of(whole, bound, side)
                 points.append(Z)
                 sides.append(side)
                 bounds.append(bound)
@@ -230,30 +228,29 @@ class MultiscaleSimplex:
 
     @staticmethod
     def _slopes(basis, P):
-        child, parent = cells_of(basis.tree)
-        return partner_slopes(P, child, parent, basis.masses()[child])
+        rows, columns, masses = basis.cells()
+        return partner_slopes(P, rows, basis.n + columns, masses)
 
     @staticmethod
     def _gap(costs, basis, f, g, sides):
         """Cost of the tree minus value of the potentials."""
-        a, b = (Masses.as_floats(side) / basis.total for side in sides)
-        return basis.masses() @ costs.of_tree(basis.tree) - a @ f - b @ g
+        (rows, columns, masses), (a, b) = basis.cells(), (Masses.as_floats(side) / basis.total for side in sides)
+        return masses @ costs.of_arcs(rows, columns) - a @ f - b @ g
 
     @staticmethod
     def _optimise(costs, basis, pairs, tolerance):
         """Column generation from the basis, in place."""
         from .kernels import simplex_on_arcs
-        from .tree_kernels import set_potentials
 
         tree, potential = basis.tree, basis.tree["potential"]
+        work = tree, basis.blocks, basis.order, basis.n, basis.root
         for _ in range(ROUNDS):
             sources, sinks = (side.astype(np.int32) for side in np.divmod(pairs, costs.m))
-            set_potentials(tree, basis.root, costs.of_tree(tree))
+            basis.fit(costs.of_arcs)
             least = max(tolerance, EPS * np.abs(potential).max())
-            pivots = simplex_on_arcs(tree, costs.n, basis.root, sources, sinks, costs.of_arcs(sources, sinks), least)
-            set_potentials(tree, basis.root, costs.of_tree(tree))
-            slope = MultiscaleSimplex._slopes(basis, costs.P)
-            more, known = costs.violated(potential, slope, 2 * least), len(pairs)
+            pivots = simplex_on_arcs(*work, sources, sinks, costs.of_arcs(sources, sinks), least)
+            basis.fit(costs.of_arcs)
+            more, known = costs.violated(potential, MultiscaleSimplex._slopes(basis, costs.P), 2 * least), len(pairs)
             pairs = _distinct(np.append(pairs, more))
             if not len(more) or (len(pairs) == known and pivots == 0):
                 return

@@ -2,11 +2,7 @@
 
 import numpy as np
 
-
-def cells_of(tree):
-    """(children, parents): the two nodes of every cell."""
-    (child,) = np.nonzero(tree["parent"] >= 0)
-    return child, tree["parent"][child]
+from .masses import staircase
 
 
 def partner_slopes(P, first, second, masses):
@@ -26,9 +22,8 @@ def refined(tree, n, P, first, fine_P, fine_masses):
     F). Each node deals its parts to its cells, in one direction, and each cell couples the parts of its two ends. All
     these staircases are two long ones: where one ends and the next begins, the path has an empty cell.
     """
-    from .basic_kernels import staircase
-
-    child, parent = cells_of(tree)
+    (child,) = np.nonzero(tree["parent"] >= 0)
+    parent = tree["parent"][child]
     cell = np.tile(np.arange(len(child)), 2)
     node, partner = np.append(child, parent), np.append(parent, child)
     direction = _directions(P, node, partner)

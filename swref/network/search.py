@@ -52,10 +52,13 @@ class Search:
 
         Y: the same points with any potentials; ``slope`` (m, 3): half the gradients of these, or guesses.
         """
-        from .kernels import least_reduced, raise_planes
+        from .kernels import DEEPEST, least_reduced, raise_planes
 
         raise_planes(self.nodes, self.depth, Y, slope)
-        return least_reduced(X, Y, self.nodes, self.depth, min(k, len(Y)), cap, shrink)
+        found, values = np.full((len(X), min(k, len(Y))), -1, np.int32), np.full((len(X), min(k, len(Y))), np.inf)
+        work = np.empty(DEEPEST, np.int64), np.empty(DEEPEST)
+        least_reduced(X, Y, self.nodes, self.depth, cap, shrink, found, values, *work)
+        return found, values
 
 
 def c_transform(X, Y, g):
