@@ -22,7 +22,7 @@ function name(node) {
 
 /** Formulas and markup that reached the page as typed, and formulas that MathJax could not read. */
 function unrendered() {
-  const raw = /\\[()[\]]|\$[^$\n]+\$|\\begin\{|\{[a-z]+(:[a-z]+)?\}`/;
+  const raw = /\\[()[\]]|\$[^$\n]+\$|\\begin\{|\{[a-z]+(:[a-z]+)?\}`|\|[-–—]+\|/;
   const walker = document.createTreeWalker(document.querySelector(PAGE), NodeFilter.SHOW_TEXT);
   const found = [];
   while (walker.nextNode()) {

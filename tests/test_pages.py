@@ -270,6 +270,7 @@ FAULTS = {
     r"so \(x\) is": r"not rendered: so \(x\) is",
     "so $x^2$ is": "not rendered: so $x^2$ is",
     "see {doc}`page`": "not rendered: see {doc}`page`",
+    "<p>| a | b | |--|--| | 1 | 2 |</p>": "not rendered: ",
     "<span class='math'>x</span>": "not rendered: span near #main: x",
     "<mjx-container><mjx-merror>x</mjx-merror></mjx-container>": "MathJax cannot read: mjx-merror near #main: x",
     "<p style='width: 1300px'>far</p>": "the page is 1300 pixels wide, its window 1280",
