@@ -1,6 +1,7 @@
 """Settings shared by all tests: examples are drawn from a fixed seed, so that a failure can be repeated anywhere."""
 
 import os
+import sys
 
 import hypothesis
 import pytest
@@ -32,6 +33,14 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.path.name in SLOW or item.originalname in SLOW_TESTS:
             item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture(autouse=True)
+def figures_are_closed():
+    """Each test begins without another's open figures; Matplotlib is not imported for that."""
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
 
 
 @pytest.fixture

@@ -214,7 +214,7 @@ def test_what_notebooks_and_experiments_import_is_what_that_cell_installs():
     source = "\n".join([*experiments, *(cell.source for cell in cells)])
     imported = set(re.findall(r"^ *(?:import|from) (\w+)", source, flags=re.MULTILINE))
     beside = {path.stem for path in (ROOT / "book").glob("*.py")}
-    names = {"pot": "ot", "scikit-fem": "skfem"}
+    names = {"pot": "ot", "scikit-fem": "skfem", "ipython": "IPython"}
     asked = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["chapters"]]
     installed = [re.match(r"[\w-]+", requirement)[0] for requirement in asked]
     there = {names.get(name, name.replace("-", "_")) for name in installed} | {"swref"}

@@ -80,7 +80,7 @@ def mapped(x, origin, L):
     return H, T
 
 
-def squared_distances(X, X_low, Y, Y_low):
+def squares(X, X_low, Y, Y_low):
     """C (n, m): |X_i - Y_j|^2, each to a few ulps of its own, for images (n, r), (m, r) from ``mapped``."""
     from .kernels import squares_to
 
@@ -139,7 +139,7 @@ class LowerBound:
 
     def costs(self):
         """C (n, m) below the exact costs, by a few ulps of each: potentials that are optimal for C lose no more."""
-        return self.shrink * squared_distances(*self.images) - self.drop_columns
+        return self.shrink * squares(*self.images) - self.drop_columns
 
     def improve(self, change):
         f, g = self.start

@@ -24,16 +24,7 @@ from ..gauges import Gauge, gauge_for
 from ..joint import solve
 from ..maxmin import call_limit
 from ..network import MOST_DIMENSIONS, BasicPlan, Masses, MultiscaleSimplex, NetworkSimplex, c_transform, staircase
-from .certificate import (
-    LowerBound,
-    line_bound,
-    mapped,
-    metric_factor,
-    moment_of,
-    moved_size,
-    squared_distances,
-    upper_bound,
-)  # fmt: skip
+from .certificate import LowerBound, line_bound, mapped, metric_factor, moment_of, moved_size, squares, upper_bound
 
 MOST_DOUBLED = 8  # dimensions in which the oracle keeps twice the digits of images; beyond, that would cost too much
 SMALL = 2000  # points of both clouds, up to which costs of all pairs in a matrix are faster
@@ -111,10 +102,8 @@ def transport(
     oracle = CloudOracle(x1, y1, a[i], b[j])
     with reporter(progress, "transport", " oracle calls") as report:
         # A tenth of the tolerance is kept for dropping negligible plans from the mixture.
-        solution = solve(
-            oracle, gauge, tol=0.9 * tol, max_iter=max_iter, report=report,
-            slack=lambda plan: oracle.noise(gauge, plan.rows, plan.columns, plan.masses),
-        )  # fmt: skip
+        options = {"tol": 0.9 * tol, "max_iter": max_iter, "report": report}
+        solution = solve(oracle, gauge, slack=lambda plan: oracle.noise(gauge, *plan[:3]), **options)
 
     result = certified(x, y, i, j, scale, oracle, gauge, solution, tol)
     return finish(result, tol, strict, f"coordinates differ by up to {scale:.1g}, too much for float64 to square")
@@ -205,7 +194,7 @@ class CloudOracle:
         if self.dimension > MOST_DOUBLED:
             return cdist((self.x - self.means[0]) @ L, (self.y - self.means[1]) @ L, "sqeuclidean")
         X, Y = self._images(L)
-        return squared_distances(*X, *Y)
+        return squares(*X, *Y)
 
     def _sort(self, L):
         from ..network.basic_kernels import path_potentials

@@ -51,7 +51,7 @@ def _row_of_squares(i, X, X_low, Y, Y_low, row):
 
 @njit(cache=True)
 def squares_to(X, X_low, Y, Y_low, C):
-    """``squared_distances`` into C (n, m); Y, Y_low (r, m)."""
+    """``squares`` into C (n, m); Y, Y_low (r, m)."""
     for i in range(len(C)):
         _row_of_squares(i, X, X_low, Y, Y_low, C[i])
 

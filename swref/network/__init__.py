@@ -7,9 +7,9 @@ kernels         that search, and pricing on arcs          refine          a tree
 basic_kernels   exact sums, monotone plans                basis           a tree, its masses, cells and potentials
 """
 
-from .basis import BasicPlan
+from .basis import BasicPlan, staircase
 from .dense import NetworkSimplex
-from .masses import Masses, staircase
+from .masses import Masses
 from .multiscale import MOST_DIMENSIONS, MultiscaleSimplex
 from .search import c_transform
 

@@ -26,7 +26,7 @@ def sums_of(masses, bounds, sums):
 
 @njit(cache=True)
 def stairs(left, right, cells):
-    """The cells of ``masses.staircase``, rows of ``cells``: row, column and the two limbs of the mass.
+    """The cells of ``basis.staircase``, rows of ``cells``: row, column and the two limbs of the mass.
 
     The masses ``left`` (2, n) and ``right`` (2, m) are used up.
     """

@@ -7,7 +7,7 @@ import scipy.sparse as sp
 from scipy.sparse.csgraph import breadth_first_order
 
 from .._validation import EPS
-from .masses import Masses, staircase
+from .masses import Masses
 
 RESIDUAL = 64 * EPS  # of a pricing tolerance: the next one, once costs are replaced by reduced costs
 FINE = 1e-9  # of the total cost: a coarser pricing tolerance is refined
@@ -75,6 +75,19 @@ class Basis:
     def potentials(self):
         """(f (n,), g (m,))"""
         return np.split(self.tree["potential"].copy(), [self.n])
+
+
+def staircase(a, b):
+    """The monotone plan of sorted points with masses a (2, n), b (2, m), of equal sum: (rows, columns, masses).
+
+    Masses are whole numbers in two limbs. The n + m - 1 cells form a path; some may be empty.
+    """
+    from .basic_kernels import stairs
+
+    cells = np.empty((a.shape[1] + b.shape[1] - 1, 4), np.int64)
+    stairs(np.array(a, order="C"), np.array(b, order="C"), cells)
+    rows, columns, *masses = cells.T.copy()
+    return rows, columns, np.array(masses)
 
 
 def tree_of(rows, columns, masses, n):

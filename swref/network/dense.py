@@ -27,7 +27,7 @@ class NetworkSimplex:
         The last digits come by iterative refinement: the potentials are subtracted from the costs, exactly, and the
         same simplex goes on with what is left.
         """
-        violation = self.tolerance(C)
+        violation = PRICING * float(C.max())
         optimise(self.basis, C, violation)
         rows, columns, masses = self.basis.cells()
         f, g = self.basis.potentials()
@@ -36,10 +36,6 @@ class NetworkSimplex:
             rows, columns, masses = self.basis.cells()
             f, g = f + more_f, g + more_g
         return BasicPlan(rows, columns, masses, f, g, violation)
-
-    @staticmethod
-    def tolerance(C):
-        return PRICING * float(C.max())
 
     def refine(self, C, f, g, violation):
         """(violation, changes of f (n,), of g (m,)): one round of refinement from these potentials."""
@@ -52,7 +48,7 @@ class NetworkSimplex:
     def improved(self, bound):
         """The change of g (m,) that the tree optimal for the costs of a ``LowerBound`` asks for."""
         C, (f, g) = bound.costs(), bound.start
-        return self.refine(C, f, g, self.tolerance(C))[2]
+        return self.refine(C, f, g, PRICING * float(C.max()))[2]
 
 
 def optimise(basis, C, tolerance):

@@ -8,19 +8,6 @@ from .tree_kernels import next_below, pivot, potential_at
 MOST_PIVOTS = 1000  # per node, should rounding ever make the method cycle: the tree is feasible all the same
 
 
-@njit(
-    cache=True, no_cpython_wrapper=True, fastmath={"nnan", "nsz"}
-)  # a minimum rounds nothing; so allowed, it is vectorised
-def least_of(row, g):
-    """min_j row_j - g_j"""
-    least = np.inf
-    for j in range(len(g)):
-        reduced = row[j] - g[j]
-        if reduced < least:
-            least = reduced
-    return least
-
-
 @njit(cache=True)
 def simplex_on_rows(C, tree, blocks, order, root, g, tolerance):
     """Pivot, in place, until no cell of C (n, m) has a reduced cost C_ij - f_i - g_j below -tolerance.
@@ -39,14 +26,15 @@ def simplex_on_rows(C, tree, blocks, order, root, g, tolerance):
             if v >= n:
                 g[v - n] = potential_at(tree, blocks, n, v)
             v = next_below(tree, v, moved)
-        least = least_of(C[i], g)
-        reduced = least - potential_at(tree, blocks, n, i)
+        f = potential_at(tree, blocks, n, i)
+        least, worst = -tolerance, np.int64(-1)
+        for j in range(m):
+            reduced = C[i, j] - f - g[j]
+            if reduced < least:
+                least, worst = reduced, j
         quiet += 1
-        if reduced < -tolerance:
-            j = 0
-            while C[i, j] - g[j] > least:
-                j += 1
-            moved = pivot(tree, blocks, order, n, root, i, n + j, reduced)
+        if worst >= 0:
+            moved = pivot(tree, blocks, order, n, root, i, n + worst, least)
             pivots, quiet = pivots + 1, 0
         i = i + 1 if i + 1 < n else 0
     return pivots

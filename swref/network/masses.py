@@ -127,19 +127,6 @@ class Masses:
         return np.array(i), np.array(j), np.array(amounts, dtype=object)
 
 
-def staircase(a, b):
-    """The monotone plan of sorted points with masses a (2, n), b (2, m), of equal sum: (rows, columns, masses).
-
-    Masses are whole numbers in two limbs. The n + m - 1 cells form a path; some may be empty.
-    """
-    from .basic_kernels import stairs
-
-    cells = np.empty((a.shape[1] + b.shape[1] - 1, 4), np.int64)
-    stairs(np.array(a, order="C"), np.array(b, order="C"), cells)
-    rows, columns, *masses = cells.T.copy()
-    return rows, columns, np.array(masses)
-
-
 def _exact(array):
     """(mantissas, exponents), two lists of integers: array = mantissas * 2^exponents exactly."""
     mantissa, exponent = np.frexp(array)
@@ -176,13 +163,8 @@ def _spanning_forest(first, second, masses, size):
 
 def _carried(path, parent, need, exact_in_float):
     """What each node of ``path`` sends to its parent, when all nodes below it are balanced: integers, (k,)."""
-    if exact_in_float:
-        from .basic_kernels import carry
+    from .basic_kernels import carry
 
-        need = np.array(need)
-        carry(path, parent, need)
-        return need[path]
-    parent, nodes = parent.tolist(), path.tolist()
-    for v in reversed(nodes):
-        need[parent[v]] += need[v]
-    return np.array([need[v] for v in nodes], dtype=object)
+    need = np.array(need, dtype=np.int64 if exact_in_float else object)
+    (carry if exact_in_float else carry.py_func)(path, parent, need)
+    return need[path]

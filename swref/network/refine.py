@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .masses import staircase
+from .basis import staircase
 
 
 def partner_slopes(P, first, second, masses):

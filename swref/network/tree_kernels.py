@@ -140,14 +140,15 @@ def _bottleneck(tree, n, i, j):
     """
     u, v, leaving, entering, high, low = i, j, i, i, NONE, np.int64(0)
     while u != v:
-        source = tree[u].count <= tree[v].count
-        w = u if source else v
-        node = tree[w]
-        if source == (w < n) and (node.high < high or (node.high == high and node.low < low)):
-            high, low, leaving, entering = node.high, node.low, w, i if source else j
-        if source:
+        if tree[u].count <= tree[v].count:
+            node = tree[u]
+            if u < n and (node.high < high or (node.high == high and node.low < low)):
+                high, low, leaving, entering = node.high, node.low, u, i
             u = node.parent
         else:
+            node = tree[v]
+            if v >= n and (node.high < high or (node.high == high and node.low < low)):
+                high, low, leaving, entering = node.high, node.low, v, j
             v = node.parent
     return u, leaving, entering
 
