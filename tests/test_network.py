@@ -315,6 +315,17 @@ def test_blocks_carry_the_potentials_of_large_subtrees():
     np.testing.assert_allclose(f, tree["potential"], atol=1e-11)
 
 
+def test_potentials_fit_the_tree_when_pivots_run_out_of_rounds(monkeypatch):
+    monkeypatch.setattr("swref.network.dense.ROUNDS", 1)
+    a, b = random_weights(700, 0), random_weights(600, 1)
+    basis = Basis(*Masses(a, b).limbs(), np.arange(700), np.arange(600))
+    C = np.random.default_rng(2).random((700, 600))
+    assert optimise(basis, C, 1e-15) > 100
+    f, g = basis.potentials()
+    _, rows, columns = basis.ends()
+    np.testing.assert_allclose(f[rows] + g[columns], C[rows, columns], rtol=0, atol=1e-12)
+
+
 def test_slopes_are_half_the_gradients_of_potentials():
     """Of a translation, whose potentials are affine."""
     rng = np.random.default_rng(0)

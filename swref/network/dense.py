@@ -55,7 +55,7 @@ def optimise(basis, C, tolerance):
     """Pivot, in place, until no reduced cost is below -tolerance; returns the number of pivots.
 
     The last round has fresh potentials and finds nothing, so that sums of many shifts leave no rounding, unless that is
-    more than the tolerance.
+    more than the tolerance. Potentials are those of the tree in any case.
     """
     from .dense_kernels import simplex_on_rows
 
@@ -65,5 +65,6 @@ def optimise(basis, C, tolerance):
         least = max(tolerance, EPS * np.abs(potential).max())
         pivots.append(simplex_on_rows(C, basis.tree, basis.blocks, basis.order, basis.root, g, least))
         if not pivots[-1]:
-            break
+            return sum(pivots)
+    basis.fit(lambda rows, columns: C[rows, columns])
     return sum(pivots)
