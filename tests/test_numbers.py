@@ -89,6 +89,7 @@ def test_the_page_gets_what_the_cache_holds_and_hears_of_what_changed(tmp_path, 
         cache.cache_notebook_bundle(CacheBundleIn(executed, str(path)), check_validity=False, overwrite=True)
         assert len(paste(path, cache.path, source)) == warnings
         assert nbformat.reads(source[0], 4).cells[3].source == text
+    cache.db.dispose()
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

@@ -71,6 +71,7 @@ def execute_ahead(app):
             if result.err is None:
                 bundle = CacheBundleIn(notebook, str(path), data={"execution_seconds": result.time})
                 cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
+    cache.db.dispose()
 
 
 def drop_widget_state(app, pagename, templatename, context, doctree):

@@ -85,6 +85,8 @@ def paste(app, page, source):
         pass
     except ValueError as error:
         log.warning("numbers in the text: %s", error, location=page)
+    finally:
+        cache.db.dispose()  # its connections, which Python 3.13 says are left open
     source[0] = nbformat.writes(asking)
 
 
