@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -80,8 +81,12 @@ def answers(address):
 
 def ready(lab):
     """Whether the page has its kernel: JupyterLab calls itself idle before, and would ask for one."""
-    with urllib.request.urlopen(f"{lab}/api/kernels", timeout=30) as answer:
-        return any(kernel["execution_state"] == "idle" and kernel["connections"] for kernel in json.load(answer))
+    try:
+        with urllib.request.urlopen(f"{lab}/api/kernels", timeout=30) as answer:
+            kernels = json.load(answer)
+    except urllib.error.HTTPError:  # 500: the server lists a kernel a moment before it knows its state
+        return False
+    return any(kernel["execution_state"] == "idle" and kernel["connections"] for kernel in kernels)
 
 
 def until(condition, seconds=30):
