@@ -147,8 +147,8 @@ class Visit:
         self.faults += [f"stays closed: {t.text_content().strip()}" for t in self.page.query_selector_all(closed)]
 
     def move_sliders(self, most=None):
-        """By the keyboard, one step or, where that leaves the picture as it is, to an end."""
-        for slider in self.page.locator("main input[type=range]:visible").all()[:most]:
+        """Sliders and menus, by the keyboard: one step or, where that leaves the picture as it is, to an end."""
+        for slider in self.page.locator("main :is(input[type=range], .swref-row select):visible").all()[:most]:
             before = slider.evaluate("pages.drawing")
             for key in ("ArrowRight", "ArrowLeft", "End", "Home"):
                 slider.press(key)
