@@ -155,7 +155,7 @@ class Visit:
                 if slider.evaluate("pages.drawing") != before:
                     break
             else:
-                self.faults.append(f"the slider {slider.get_attribute('aria-valuetext')} moves nothing")
+                self.faults.append(f"{slider.evaluate('(one) => one.outerHTML')} moves nothing")
 
 
 @functools.cache
@@ -290,6 +290,7 @@ FAULTS = {
     "<img src='figure.png'>": "no description: ",
     "<img src='figure.png' alt='A square.' style='filter: none'>": "light card on the dark page: img",
     "<div><svg viewBox='0 0 9 9'></svg><input type='range'></div>": "moves nothing",
+    "<p class='swref-row'><svg viewBox='0 0 9 9'></svg><select><option>a<option>b</select></p>": "moves nothing",
     "<details onclick='event.preventDefault()'><summary>Shut</summary></details>": "stays closed: Shut",
     "<div class='toggle-hidden'><i class='admonition-title'>Shut</i></div>": "stays closed: Shut",
 }
