@@ -65,8 +65,8 @@ def momentum(
     """m(z) = sum_i w_i v_i times the kernel of ``density``; velocities (n, d) of the points; returns (d, *grid).
 
     m / rho is the velocity field that moves rho: d rho/dt + div m = 0 when dx_i/dt = v_i. As width -> 0 it tends to the
-    conditional mean of v given the place, where rho has a density.  [Thm 4.2] axes, weights, width, errors: as for
-    ``density``.
+    conditional mean of v given the place, where rho has a density.  [Thm 4.2; the mean is ours] axes, weights, width,
+    errors: as for ``density``.
     """
     points, axes, weights, width = _checked(points, axes, weights, width)
     velocities = as_array("velocities", velocities, 2, points.shape)

@@ -41,7 +41,10 @@ def measure_lmo(g: ArrayLike, gauge: str | Gauge, weights: ArrayLike | None = No
 
 @silent
 def tangent_norm(V: ArrayLike, gauge: str | Gauge, weights: ArrayLike | None = None) -> float:
-    """N(V) = gamma(sum_i w_i v_i v_i^T)^(1/2) for V (n, d), a float. ``gauge``, ``weights``: as for ``measure_lmo``."""
+    """N(V) = gamma(sum_i w_i v_i v_i^T)^(1/2) for V (n, d), a float.
+
+    ``gauge``, ``weights``, errors: as for ``measure_lmo``.
+    """
     V = as_cloud("V", V)
     weights, gauge = as_weights("weights", weights, len(V)), gauge_for(gauge, V.shape[1])
     scale, V = unit_scale(V)
@@ -53,7 +56,7 @@ def tangent_norm(V: ArrayLike, gauge: str | Gauge, weights: ArrayLike | None = N
 def dual_norm(g: ArrayLike, gauge: str | Gauge, weights: ArrayLike | None = None) -> float:
     """N*(g) = sup {sum_i w_i g_i.v_i : N(v) <= 1} for g (n, d): the slope of an energy with force g.  [Thm 5.1]
 
-    A float. ``gauge``, ``weights``: as for ``measure_lmo``.
+    A float. ``gauge``, ``weights``, errors: as for ``measure_lmo``.
     """
     g = as_cloud("g", g)
     weights, gauge = as_weights("weights", weights, len(g)), gauge_for(gauge, g.shape[1])

@@ -7,6 +7,7 @@ const STYLE = `
 .swref-explore svg{display:block;width:100%;height:auto}
 .swref-explore .swref-row{display:flex;align-items:center;gap:.6rem;margin:.3rem 0}
 .swref-explore .swref-row input{flex:1;min-width:8rem}
+.swref-explore .swref-row select{font:inherit;color:inherit;background:var(--pst-color-background,var(--jp-layout-color1,Canvas));padding:.2rem}
 .swref-explore .swref-row label{min-width:1.5rem;font-style:italic}
 .swref-explore .swref-row output{min-width:3.5rem;font-variant-numeric:tabular-nums}
 .swref-explore .swref-note{min-height:1.4em;white-space:pre-line;font-variant-numeric:tabular-nums}
@@ -110,6 +111,7 @@ export function mount(root, spec, floats, ask = null) {
     const said = spec.sliders.map((slider, k) => `${slider.name} = ${labels[k]}`);
     svg.setAttribute("aria-label", `${spec.description} ${said.join(", ")}. ${note.textContent}`);
     inputs.forEach((input, k) => {
+      if (spec.sliders[k].choice) return; // a menu shows its value itself
       input.setAttribute("aria-valuetext", said[k]);
       outputs[k].textContent = labels[k];
     });
@@ -142,13 +144,15 @@ export function mount(root, spec, floats, ask = null) {
   for (const slider of spec.sliders) {
     const row = add(root, "div", { class: "swref-row" }), id = `${clip}-${inputs.length}`;
     add(row, "label", { for: id }, slider.name);
-    const input = add(row, "input", {
-      type: "range", id, min: 0, max: slider.labels.length - 1, step: ask ? slider.step : 1, value: slider.start,
-      "data-lm-suppress-shortcuts": "true", // else JupyterLab folds headings with its arrow keys
+    const own = { id, "data-lm-suppress-shortcuts": "true" }; // else JupyterLab folds headings with its arrow keys
+    const input = slider.choice ? add(row, "select", own) : add(row, "input", {
+      ...own, type: "range", min: 0, max: slider.labels.length - 1, step: ask ? slider.step : 1, value: slider.start,
     });
+    if (slider.choice) slider.labels.forEach((label, k) => add(input, "option", { value: k }, label));
+    input.value = slider.start;
     input.addEventListener("input", move);
     inputs.push(input);
-    outputs.push(add(row, "output", { for: id }));
+    outputs.push(slider.choice ? null : add(row, "output", { for: id }));
   }
   stored();
   if (ask) say("kernel live", "live");

@@ -96,8 +96,8 @@ def note(string: str) -> Layer:
 class Explore(anywidget.AnyWidget):
     """Sliders over fn(**parameters) -> list of layers, evaluated on the whole grid when the cell runs.
 
-    Every keyword is one slider and its values: increasing numbers (the last may be np.inf) or distinct
-    strings; fn is called with Python floats, ints or strings. In a static page the sliders step through the
+    Every keyword is one slider and its values, increasing numbers (the last may be np.inf), or a menu of
+    distinct strings; fn is called with Python floats, ints or strings. In a static page the sliders step through the
     stored frames: no kernel, no network. In a notebook a badge says "kernel live" and fn is called for any
     value between those of the grid (integer grids stay integers; between a finite a and infinity the slider
     runs through a / (1 - t)).
@@ -159,7 +159,13 @@ class Explore(anywidget.AnyWidget):
             "axes": None if axes is None else _axes(axes, limits),
             "description": str(description),
             "sliders": [
-                {"name": n, "labels": [_label(v) for v in g], "start": index[n], "step": _step(g)}
+                {
+                    "name": n,
+                    "labels": [_label(v) for v in g],
+                    "start": index[n],
+                    "step": _step(g),
+                    "choice": isinstance(g[0], str),
+                }
                 for n, g in self._grids.items()
             ],
             "frames": heads,

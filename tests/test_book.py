@@ -112,10 +112,16 @@ def test_statements_of_the_paper_are_where_the_notation_page_says(path):
     for title in named:
         for number in re.findall(PAPER, title):
             assert path.stem in statements().get(number, ()), title
-    # One numbering on a page: a number of the paper comes with its author.
-    assert not named or [title for title in titles if re.search(PAPER, title)] == [
-        t for t in named if re.search(PAPER, t)
-    ]
+    # One numbering on a page: numbers and appendices of the paper come with its author.
+    bare = [re.sub(rf"Peyré, (App\. \w|(((\w+\.|Thm) )?{PAPER}(, | and )?)+)", "", title) for title in titles]
+    assert [title for title in bare if re.search(rf"{PAPER}|App\. [A-I]", title)] == []
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_hidden_cells_say_what_they_hold(path):
+    cells = [cell for cell in nbformat.read(path, as_version=4).cells if "hide-cell" in cell.metadata.get("tags", [])]
+    shown = [cell.metadata.get("mystnb", {}).get("code_prompt_show", "") for cell in cells]
+    assert [words for words in shown if not re.match(r"Show the .* of ", words)] == []
 
 
 def test_the_table_of_statements_names_pages_of_the_book():

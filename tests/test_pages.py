@@ -147,15 +147,15 @@ class Visit:
         self.faults += [f"stays closed: {t.text_content().strip()}" for t in self.page.query_selector_all(closed)]
 
     def move_sliders(self, most=None):
-        """By the keyboard, one step or, where that leaves the picture as it is, to an end."""
-        for slider in self.page.locator("main input[type=range]:visible").all()[:most]:
+        """Sliders and menus, by the keyboard: one step or, where that leaves the picture as it is, to an end."""
+        for slider in self.page.locator("main :is(input[type=range], .swref-row select):visible").all()[:most]:
             before = slider.evaluate("pages.drawing")
             for key in ("ArrowRight", "ArrowLeft", "End", "Home"):
                 slider.press(key)
                 if slider.evaluate("pages.drawing") != before:
                     break
             else:
-                self.faults.append(f"the slider {slider.get_attribute('aria-valuetext')} moves nothing")
+                self.faults.append(f"{slider.evaluate('(one) => one.outerHTML')} moves nothing")
 
 
 @functools.cache
@@ -290,6 +290,7 @@ FAULTS = {
     "<img src='figure.png'>": "no description: ",
     "<img src='figure.png' alt='A square.' style='filter: none'>": "light card on the dark page: img",
     "<div><svg viewBox='0 0 9 9'></svg><input type='range'></div>": "moves nothing",
+    "<p class='swref-row'><svg viewBox='0 0 9 9'></svg><select><option>a<option>b</select></p>": "moves nothing",
     "<details onclick='event.preventDefault()'><summary>Shut</summary></details>": "stays closed: Shut",
     "<div class='toggle-hidden'><i class='admonition-title'>Shut</i></div>": "stays closed: Shut",
 }

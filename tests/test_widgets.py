@@ -72,9 +72,9 @@ def test_coordinates_survive_to_float32_and_repeats_are_stored_once():
 
 def test_labels_and_start():
     spec, _ = page_of(Explore(square, p=[1, 1.5, np.inf], start={"p": np.inf}))
-    assert spec["sliders"] == [{"name": "p", "labels": ["1", "1.5", "∞"], "start": 2, "step": 0.05}]
+    assert spec["sliders"] == [{"name": "p", "labels": ["1", "1.5", "∞"], "start": 2, "step": 0.05, "choice": False}]
     spec, _ = page_of(Explore(lambda g: [text([0, 0], g)], g=["trace", "operator"], limits=(0, 1, 0, 1)))
-    assert spec["sliders"] == [{"name": "g", "labels": ["trace", "operator"], "start": 0, "step": 1}]
+    assert spec["sliders"] == [{"name": "g", "labels": ["trace", "operator"], "start": 0, "step": 1, "choice": True}]
 
 
 def test_limits_hold_all_frames_and_keep_circles_round():

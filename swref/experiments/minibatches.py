@@ -1,4 +1,4 @@
-"""What a direction learns from a part of the data: E[J(g + noise)] - J(g) as a function of the batch size.  [App. B]"""
+"""What a direction learns from a part of the data: E[J(g + noise)] - J(g) for batches of a size.  [later revision]"""
 
 from collections.abc import Iterable
 from typing import NamedTuple

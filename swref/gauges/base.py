@@ -92,7 +92,7 @@ class Gauge(ABC):
 
     @steady
     def measure_multiplier(self, C: np.ndarray) -> np.ndarray:
-        """P (d, d) symmetric such that v = -P g solves the measure LMO for forces of second moment C.  [Prop. 2.6]
+        """P (d, d) symmetric such that v = -P g solves the measure LMO for forces of second moment C.  [Def. 2.3]
 
         Scale: P(tC) = P(C) for t > 0. Zero on the null space of C unless the closed form says otherwise.
         From ``support``, to a duality gap of 1e-9 relative.

@@ -1,4 +1,4 @@
-"""Block gauges: one gauge per group of columns, summed (a scale each) or maximised (one common clock).  [App. B]"""
+"""Block gauges: a gauge per group of columns, summed (a scale each) or maximised (one clock).  [later revision]"""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class _Blocks(_Combination):
 
 @register_gauge("block-sum")
 class BlockSum(_Blocks, Sum):
-    """sum_b gamma_b(S_bb) / eta_b^2: every block of columns moves on its own scale.  [App. B]
+    """sum_b gamma_b(S_bb) / eta_b^2: every block of columns moves on its own scale.  [later revision]
 
     ``blocks``: sizes in column order, or lists of column indices that partition range(d); ``scales``: the
     learning-rate factors eta_b (default 1); ``gauge``: inner gauge or one per block (default operator, which gives
@@ -110,7 +110,7 @@ class BlockSum(_Blocks, Sum):
 
 @register_gauge("block-max")
 class BlockMax(_Blocks, Max):
-    """max_b gamma_b(S_bb) / eta_b^2: one common clock for all blocks, what "Muon on every layer" does.  [App. B]
+    """max_b gamma_b(S_bb) / eta_b^2: one clock for all blocks, what "Muon on every layer" does.  [later revision]
 
     ``blocks``, ``scales``, ``gauge``, ``params`` as for ``BlockSum``. With operator inner gauges
     J_b = -eta_b (sum_a eta_a |G_a|_*) times the polar factor of G_b.

@@ -171,5 +171,5 @@ class Congruence(_Through):
 
 
 def maximum(*gauges: Gauge) -> Max:
-    """max(gamma_1, ..., gamma_k)(S), a ``Max`` of ``gauges``."""
+    """max(gamma_1, ..., gamma_k)(S), a ``Max`` of ``gauges``; errors: as for ``Sum``."""
     return Max(*gauges)

@@ -129,7 +129,7 @@ class RootSchatten(Gauge):
     """(sum_i lambda_i^p)^(1/p) for 1/2 <= p < 1: gamma(V^T V)^(1/2) is a norm of V although gamma is not convex.
 
     LMOs, norms and the cost of a given plan make sense. The max-min formula does not hold: there is no K, no
-    ``support``, and so no certificate; asking for one raises GaugeError.  [Sec. 2, root-norm gauges]
+    ``support``, and so no certificate; asking for one raises GaugeError.  [later revision]
     """
 
     p: float = 0.5

@@ -194,7 +194,8 @@ class Problem:
 
         Fluxes are linear across each cell and constant on each interval; the density is linear in time between the
         nodes, so that the mean of 1/rho is 1 over the logarithmic mean. gamma of the time average bounds W^2 because
-        W^2 is a maximum over constant metrics.  [Thm 4.2] Densities at nodes may need more of the positive solution.
+        W^2 is a maximum over constant metrics.  [Thm 3.3, 4.2]
+        Densities at nodes may need more of the positive solution.
         """
         if self.equal:
             return 0.0
