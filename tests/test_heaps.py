@@ -91,7 +91,7 @@ def test_shuffled_fluid_begins_as_the_heaps_and_ends_as_the_holes():
 
 @pytest.mark.parametrize("p", [1, 2, np.inf])
 def test_prices_of_three_ways_against_routes_that_share_no_code(p):
-    """Straight: solved anew between times. Fluid: its action, its bracket. Shuffled: dearer than any plan's distance."""
+    """Straight: solved anew between times. Fluid: its action, its bracket. Shuffled: dearer than the distance."""
     gauge, ends = swref.get_gauge("schatten", p=p), heaps.turning(12)
     x, plan = heaps.planned(ends, gauge)
     masses = [rho.ravel() * heaps.SIDE**2 / rho.size for rho in ends]

@@ -76,11 +76,12 @@ def flowing(
 
 
 def shuffled(n: int, times: ArrayLike) -> Motion:
-    """Fluid of (1 - t) x + t y at increasing ``times`` (k,) in [0, 1], where every grain x of ``turning`` draws y by lot.
+    """Fluid of (1 - t) x + t y at increasing ``times`` (k,) in [0, 1], where every grain x draws its end y by lot.
 
-    x, from the heaps, and y, from the holes, are independent; both are mixtures of two Gaussians, whole: no floor, and no wall until the ``n`` x n cells. So z = (1 - t) x + t y
-    is one of four, with means (1 - t) a + t b and variance s^2 r, r = (1 - t)^2 + t^2. In each the regression of y - x
-    on z gives the velocity b - a + (2 t - 1) / r (z - mean); the density weighs the four.
+    x, of the heaps, and y, of the holes, are independent; both are mixtures of two Gaussians, whole: no floor, and no
+    wall until the ``n`` x n cells. So z = (1 - t) x + t y is one of four, with means (1 - t) a + t b and variance
+    s^2 r, r = (1 - t)^2 + t^2. In each the regression of y - x on z gives the velocity b - a + (2 t - 1) / r
+    (z - mean); the density weighs the four.
     """
     times = as_times("times", times, 1)
     t = times[:, None, None, None, None]
@@ -94,6 +95,6 @@ def shuffled(n: int, times: ArrayLike) -> Motion:
 
 
 def velocity_moments(flow: DynamicResult | Motion) -> np.ndarray:
-    """S_k = int m m^T / rho dx at each of the times of a ``flow``, (k, 2, 2); for a ``DynamicResult``, its intervals."""
+    """S_k = int m m^T / rho dx at each time of a ``flow``, or in each interval of a ``DynamicResult``; (k, 2, 2)."""
     m, rho = flow.momentum, flow.density
     return np.einsum("txya,txyb,txy->tab", m, m, SIDE**2 / rho[0].size / rho)
