@@ -22,7 +22,7 @@ HEAP, HOLE = np.array([1.0, 0]), np.array([np.cos(np.pi / 3), np.sin(np.pi / 3)]
 WIDTH = 0.2  # standard deviation of each
 
 
-class Motion(NamedTuple):
+class _Motion(NamedTuple):
     """A fluid at some times: times (k,), density (k, n, n), momentum (k, n, n, 2), at the ``centers`` of the cells."""
 
     times: np.ndarray
@@ -75,13 +75,13 @@ def flowing(
     return dynamic_transport(*ends, gauge=gauge, spacing=spacing, n_time=n_time, tol=tol, floor=0, **options)
 
 
-def shuffled(n: int, times: ArrayLike) -> Motion:
+def shuffled(n: int, times: ArrayLike) -> _Motion:
     """Fluid of (1 - t) x + t y at increasing ``times`` (k,) in [0, 1], where every grain x draws its end y by lot.
 
     x, of the heaps, and y, of the holes, are independent; both are mixtures of two Gaussians, whole: no floor, and no
     wall until the ``n`` x n cells. So z = (1 - t) x + t y is one of four, with means (1 - t) a + t b and variance
     s^2 r, r = (1 - t)^2 + t^2. In each the regression of y - x on z gives the velocity b - a + (2 t - 1) / r
-    (z - mean); the density weighs the four.
+    (z - mean); the density weighs the four. Returns times, density (k, n, n) and momentum (k, n, n, 2), by name.
     """
     times = as_times("times", times, 1)
     t = times[:, None, None, None, None]
@@ -91,10 +91,10 @@ def shuffled(n: int, times: ArrayLike) -> Motion:
     share = np.exp(-(gap**2).sum(-1, keepdims=True) / (2 * WIDTH**2 * spread))
     share /= share.sum((1, 2, 3), keepdims=True) * (SIDE / n) ** 2
     velocity = b - a + (2 * t - 1) / spread * gap
-    return Motion(times, share.sum((3, 4)), (share * velocity).sum(3))
+    return _Motion(times, share.sum((3, 4)), (share * velocity).sum(3))
 
 
-def velocity_moments(flow: DynamicResult | Motion) -> np.ndarray:
+def velocity_moments(flow: DynamicResult | _Motion) -> np.ndarray:
     """S_k = int m m^T / rho dx at each time of a ``flow``, or in each interval of a ``DynamicResult``; (k, 2, 2)."""
     m, rho = flow.momentum, flow.density
     return np.einsum("txya,txyb,txy->tab", m, m, SIDE**2 / rho[0].size / rho)
