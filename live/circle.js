@@ -12,6 +12,7 @@ export class Circle extends Picture {
     super(root, [UNIT, UNIT], ["radius²: mass", "displacements"], { degrees: 50, m: 0.6, p });
     const [plane, moves] = this.charts;
     plane.layer("swl-guide", "circle", { r: UNIT });
+    this.nearest = plane.layer("swl-guide", "path");
     const names = ["swl-axis", "swl-line swl-dashed", "swl-line"];
     [this.rays, this.faded, this.moved] = names.map((name) => plane.layer(name, "path"));
     plane.layer("", "circle", plane.disc([1, 0], 8, "swl-source"));
@@ -35,6 +36,8 @@ export class Circle extends Picture {
     const [kept, lost] = [Math.sqrt(share), Math.sqrt(1 - share)];
     const [a, b] = [(r) => [r, 0], (r) => [r * Math.cos(angle), r * Math.sin(angle)]];
     const legs = (r) => [a(r), b(r * Math.sqrt(m))];
+    const flat = p === Infinity && degrees <= 90 && m <= 1; // the price is that of the way to a segment
+    set(this.nearest, { d: flat ? plane.line([a(1), b(Math.min(Math.cos(angle), Math.sqrt(m)))]) : "" });
     set(this.rays, { d: plane.line([a(1.6), [0, 0], b(1.6)]) });
     set(this.moved, { d: share > 0 ? plane.line(legs(kept)) : "" });
     set(this.faded, { d: lost > 1e-4 ? plane.line([a(lost), [0, 0], b(lost * Math.sqrt(m))]) : "" });

@@ -6,8 +6,8 @@ import { add, choice, redraw, set } from "./svg.js";
 
 const [HALF, HIGH] = [140, 250]; // pixels of s = 1, and of the picture
 const TOLLS = Array.from({ length: 81 }, (_, k) => k / 40 - 1);
-const ABOUT = `Orange: the least bill for every split of the toll between the two axes. Grey: one plan's bill, a line.
-  Black: the lowest lines, an upper bound; its top (ring) is asked next. Dots: what was asked, lower bounds.`;
+const ABOUT = `In colour: the least bill for every split of the toll between the two axes. Dotted: one plan's bill, a line.
+  Bold: the lowest lines, an upper bound; its top (ring) is asked next. Dots: what was asked, lower bounds.`;
 
 /** Step through the cutting planes of two clouds, on the segment of metrics of two axes that the reader turns. */
 export class Planes extends Picture {

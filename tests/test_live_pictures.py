@@ -278,11 +278,16 @@ def test_masses_on_the_circle_by_keyboard(open_page):  # noqa: F811
     page = open_page(body="<div data-swref-live='circle'></div>")
     low, high = interval(page)
     assert low <= np.sin(np.radians(50)) ** 2 <= high <= low + 1e-6
-    page.get_by_label("mass m").fill("0.9")
+    for m in ("0.25", "0.9"):  # the way to the nearest point of the segment is as long as the distance
+        page.get_by_label("mass m").fill(m)
+        way = re.findall(r"-?[\d.]+", page.locator("path.swl-guide").get_attribute("d"))
+        a, b = np.reshape(np.array(way, float), (2, 2)) / 95  # pixels of a mass 1
+        assert np.isclose((a - b) @ (a - b), np.mean(interval(page)), atol=2e-3)
     assert np.allclose(interval(page), (low, high), atol=1e-6)  # the same price at p = infinity
     assert "moves" in page.locator("p.swl-soft").inner_text()
     page.get_by_role("slider", name="angle").fill("100")
     assert page.locator("p.swl-soft").inner_text().startswith("0 %")
+    assert page.locator("path.swl-guide").get_attribute("d") == ""
     page.get_by_role("slider", name="angle").fill("50")
     by_keyboard(page)
 
