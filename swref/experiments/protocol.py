@@ -187,7 +187,7 @@ def at_level(level: float, energy: ArrayLike, what: ArrayLike) -> float:
     Both are positive, as from ``attention.inside``; between two entries log what is linear in log energy.
     """
     energy, what = as_array("energy", energy, 1), as_array("what", what, 1)
-    if energy.min() > level:
+    if not energy.min() <= level:  # a NaN level is met nowhere
         return np.nan
     k = int((energy <= level).argmax())
     if k == 0:
