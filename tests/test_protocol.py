@@ -170,8 +170,11 @@ def test_medians_are_those_of_the_stored_draws(stored):
     assert list(table) == [*protocol.MEASURES, "steps", "normalised"]
     assert table["time"] == [sorted(network[m]["flow"]["time"])[2] for m in protocol.METHODS]
     assert table["steps"] == [sorted(row[1] for row in network[m]["steps"])[2] for m in protocol.METHODS]
-    unit = network["p = ∞, unit"]["steps"]
-    assert protocol.medians(network, ["p = ∞"], 0)["normalised"] == [sorted(row[0] for row in unit)[2]]
+    assert table["normalised"] == [
+        sorted(row[1] for row in network[f"{m}, unit"]["steps"])[2] for m in protocol.METHODS
+    ]
+    assert all(unit > plain for plain, unit in zip(table["steps"], table["normalised"], strict=True))
+    assert protocol.medians(network, ["p = ∞"], 0)["normalised"] < table["normalised"][1:2]
     assert protocol.medians(stored.numbers["MMD"], ["p = 1"])["steps"] == [
         sorted(row[-1] for row in stored.numbers["MMD"]["p = 1"]["steps"])[2]
     ]
