@@ -114,8 +114,8 @@ def mlp():
         """The energies (5, points) of all draws at these times, fractions or lengths."""
         return np.array([run.energy_at(where, axis) for run in runs])
 
-    numbers = {"ratio": [mlp.dissipation_ratio(draw.problem) for draw in draws], "times": times, "progress": progress}
-    numbers |= {"lengths": lengths, "tols": tols}
+    ratios = [mlp.dissipation_ratio(draw.problem.energy, draw.problem.start) for draw in draws]
+    numbers = {"ratio": ratios, "times": times, "progress": progress, "lengths": lengths, "tols": tols}
     for p in exponents:
         flows, loops = [draw.flows[p] for draw in draws], [draw.clipped[p] for draw in draws]
         aligned = [[mlp.alignment(x) for x in flow.positions] for flow in flows]

@@ -81,11 +81,18 @@ def test_only_the_trace_flow_conserves_the_balance_of_every_head(small):
     assert moved[np.inf] > 0.1
 
 
-def test_anisotropy_is_the_ratio_of_nuclear_and_frobenius_norm(small):
-    g = small.energy.force(small.start)
-    expected = (np.linalg.norm(g, "nuc") / np.linalg.norm(g)) ** 2
-    assert attention.anisotropy(small, small.start) == pytest.approx(expected, rel=1e-10)
-    assert 1 <= expected <= 12
+def test_attention_matrices_give_the_answers_of_the_energy(small):
+    x = small.start * np.repeat([9, 1], 24)  # rows that are far from uniform
+    A, weights = attention.matrices(small, x), attention.strength(small, x)
+    assert A.shape == (4, 12, 5, 5)
+    np.testing.assert_allclose(A.sum(-1), 1, rtol=1e-14)
+    _, _, V, O = small.energy.split(x)
+    spoken = O.swapaxes(1, 2) @ V @ small.energy.tokens[:, None].swapaxes(2, 3)  # (N, n, d_T, m)
+    answers = np.einsum("snji,snci->sjc", A, spoken) / len(x)
+    np.testing.assert_allclose(answers, small.energy.predict(x), atol=1e-14)
+    rows = 1 / np.square(A).sum(-1)
+    assert rows.mean() == pytest.approx(small.energy.effective_tokens(x), rel=1e-12) != pytest.approx(5, rel=0.1)
+    assert rows.mean((0, 2)) @ weights == pytest.approx(small.energy.effective_tokens(x, weights), rel=1e-12)
 
 
 def test_the_loop_of_the_paper_is_its_step_written_out(small):
@@ -149,7 +156,9 @@ def test_inside_measures_one_snapshot_at_a_time(small):
     assert found["heard"][1] == small.energy.effective_tokens(x, weights) != found["tokens"][1]
     assert found["active"][1] == pytest.approx(1 / np.sum(weights**2))
     np.testing.assert_allclose([found["active"][2], found["anisotropy"][2]], [12, 1], rtol=1e-6)
-    assert found["anisotropy"][1] == attention.anisotropy(small, x) > 1.5
+    g = small.energy.force(x)
+    assert found["anisotropy"][1] > 1.5
+    assert found["anisotropy"][1] == pytest.approx((np.linalg.norm(g, "nuc") / np.linalg.norm(g)) ** 2, rel=1e-10)
     np.testing.assert_allclose(found["unseen"][:2], [1, unseen.value(x) / unseen.value(small.start)])
 
 

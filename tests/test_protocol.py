@@ -148,3 +148,33 @@ def test_best_lengths_are_inside_the_grid_and_every_draw_is_stored(stored):
             assert (octaves > min(protocol.OCTAVES)).all(), (name, method)
             assert (octaves < max(protocol.OCTAVES) + protocol.FINE[-1]).all(), (name, method)
             assert (np.diff(kept["steps"], axis=1) >= 0).all()
+
+
+def test_a_level_is_met_where_a_power_law_says():
+    energy = np.array([1.0, 0.3, 0.35, 0.02])  # what = 5 E^1.5 on a descent; the third entry is above the second
+    what = 5 * energy**1.5
+    for level in (1.0, 0.9, 0.3):
+        assert protocol.at_level(level, energy, what) == pytest.approx(5 * level**1.5, rel=1e-12)
+    assert protocol.at_level(0.02, energy, what) == pytest.approx(what[-1])
+    assert np.isnan([protocol.at_level(level, energy, what) for level in (0.0199, np.nan)]).all()
+    assert 1 < protocol.at_level(0.1, energy, [0, 1, 1, 2]) < 2  # what may begin at zero
+    assert protocol.at_level(2, energy, what) == protocol.at_level(2, energy[:1], what[:1]) == 5
+    given = energy.copy()
+    protocol.at_level(0.1, energy, what)
+    np.testing.assert_array_equal(energy, given)
+
+
+def test_medians_are_those_of_the_stored_draws(stored):
+    network = stored.numbers["network"]
+    table = protocol.medians(network, level=1)
+    assert list(table) == [*protocol.MEASURES, "steps", "normalised"]
+    assert table["time"] == [sorted(network[m]["flow"]["time"])[2] for m in protocol.METHODS]
+    assert table["steps"] == [sorted(row[1] for row in network[m]["steps"])[2] for m in protocol.METHODS]
+    assert table["normalised"] == [
+        sorted(row[1] for row in network[f"{m}, unit"]["steps"])[2] for m in protocol.METHODS
+    ]
+    assert all(unit > plain for plain, unit in zip(table["steps"], table["normalised"], strict=True))
+    assert protocol.medians(network, ["p = ∞"], 0)["normalised"] < table["normalised"][1:2]
+    assert protocol.medians(stored.numbers["MMD"], ["p = 1"])["steps"] == [
+        sorted(row[-1] for row in stored.numbers["MMD"]["p = 1"]["steps"])[2]
+    ]

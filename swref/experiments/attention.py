@@ -12,13 +12,13 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.special import softmax
 
 from .._validation import check_count
 from ..energies import Attention
 from ..flows import FlowResult, flow
 from ..gauges import get_gauge
-from ..lmo import dual_norm
-from .mlp import NEURONS, ClippedRun, clipped_flow
+from .mlp import NEURONS, ClippedRun, clipped_flow, dissipation_ratio
 
 Regime = Literal["dense", "sparse"]
 REGIMES: dict[Regime, float] = {"dense": 0.08, "sparse": 1.45}  # entries of the teacher's queries and keys
@@ -73,12 +73,6 @@ def run(
     return flow(setting.energy, setting.start, GAUGES[p], t_end=t_end, tol=tol, cutoff=cutoff, snapshot_times=marks)
 
 
-def anisotropy(setting: Problem, x: ArrayLike) -> float:
-    """D_inf / D_1 = (tr S^(1/2))^2 / tr S at heads x of a ``setting``, S the moment of the force: 1 to d."""
-    g = setting.energy.force(x)
-    return (dual_norm(g, GAUGES[np.inf]) / dual_norm(g, GAUGES[1])) ** 2
-
-
 def loop(setting: Problem, p: float) -> ClippedRun:
     """The ``mlp.ClippedRun`` of the paper's loop: Euler steps, none longer than ``CAP``.
 
@@ -125,6 +119,14 @@ def strength(setting: Problem, x: ArrayLike) -> np.ndarray:
     return size / size.sum()
 
 
+def matrices(setting: Problem, x: ArrayLike) -> np.ndarray:
+    """The attention matrices A (N, n, m, m) of heads x (n, d) on the N sequences of a ``setting``: rows sum to one."""
+    energy = setting.energy
+    z, (Q, K, _, _) = energy.tokens[:, None], energy.split(x)
+    logits = (z @ Q.swapaxes(1, 2)) @ (z @ K.swapaxes(1, 2)).swapaxes(2, 3)
+    return softmax(logits / np.sqrt(energy.head_dim), axis=-1)
+
+
 def inside(setting: Problem, heads: np.ndarray, seed: int = 0) -> dict[str, np.ndarray]:
     """What ``heads`` (s, n, d) of a ``setting`` do at s snapshots: {name: (s,) array}.
 
@@ -139,7 +141,7 @@ def inside(setting: Problem, heads: np.ndarray, seed: int = 0) -> dict[str, np.n
         found["tokens"].append(seen.effective_tokens(x))
         found["heard"].append(seen.effective_tokens(x, weights))
         found["active"].append(1 / np.square(weights).sum())
-        found["anisotropy"].append(anisotropy(setting, x))
+        found["anisotropy"].append(dissipation_ratio(seen, x))
         found["looking"].append(moved[: len(moved) // 2].sum() / max(moved.sum(), np.finfo(float).tiny))
         found["unseen"].append(unseen.value(x) / unseen.value(setting.start))
     return {name: np.array(values) for name, values in found.items()}

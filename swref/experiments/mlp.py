@@ -61,9 +61,12 @@ def problem(n: int = NEURONS, size: int = INPUTS, seed: int = SEED, activation: 
     return Problem(teacher, start, TwoLayerNet(inputs, targets, activation))
 
 
-def dissipation_ratio(problem: Setting, gauge: str | Gauge = "operator") -> float:
-    """N*_gauge(g)^2 / N*_trace(g)^2 at the start of a ``problem``: from 1 to 3 for the operator ``gauge``."""
-    g = problem.energy.force(problem.start)
+def dissipation_ratio(energy: TwoLayerNet | Attention, x: ArrayLike, gauge: str | Gauge = "operator") -> float:
+    """N*_gauge(g)^2 / N*_trace(g)^2 for the force g of an ``energy`` at particles x (n, d).
+
+    How much faster the flow of the ``gauge`` loses energy there: from 1 to d for the operator gauge.
+    """
+    g = energy.force(x)
     return (dual_norm(g, gauge) / dual_norm(g, "trace")) ** 2
 
 

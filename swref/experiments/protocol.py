@@ -7,6 +7,7 @@ measured apart: a descent costs one force a step and may leave the flow, so each
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +37,8 @@ FINE = np.arange(-7, 8) / 8  # octaves around the best of them: near the longest
 MOST = 300  # steps
 DIVERGED = 10.0  # times the energy of the start: such a descent is given up
 TOL, CUTOFF = 1e-2, 1e-3  # of ``flow``
+METHODS = ("p = 1", "p = ∞", "block-max")
+MEASURES = ("time", "equal", "N", "L2", "forces", "unseen")  # of ``track``
 SNAPSHOTS = 9  # for each doubling of the time
 
 
@@ -176,6 +179,33 @@ def track(task: Task, gauge: str | Gauge) -> dict[str, float]:
         "forces": run.when(share, "forces"),
         "unseen": task.unseen.value(x),
     }
+
+
+def at_level(level: float, energy: ArrayLike, what: ArrayLike) -> float:
+    """``what`` (k,) where ``energy`` (k,) first falls to the ``level``, NaN if it never does.
+
+    Both are positive, as from ``attention.inside``; between two entries log what is linear in log energy.
+    """
+    energy, what = as_array("energy", energy, 1), as_array("what", what, 1)
+    if not energy.min() <= level:  # a NaN level is met nowhere
+        return np.nan
+    k = int((energy <= level).argmax())
+    if k == 0:
+        return float(what[0])
+    share = np.log(energy[k - 1] / level) / np.log(energy[k - 1] / energy[k])
+    return float(what[k - 1] ** (1 - share) * what[k] ** share)
+
+
+def medians(stored: Mapping[str, Any], methods: Sequence[str] = METHODS, level: int = -1) -> dict[str, list[float]]:
+    """Medians over draws, for each of ``methods``: {measure: [one number a method]}.
+
+    ``stored``: {method: {"flow": {measure: (draws,)}, "steps": (draws, levels)}}, what ``compare`` found, as stored by
+    ``book/figures.py``. To the measures of ``track`` come "steps" and "normalised", the best to ``levels[level]``.
+    """
+    rows = {name: [float(np.median(stored[m]["flow"][name])) for m in methods] for name in MEASURES}
+    for name, unit in (("steps", ""), ("normalised", ", unit")):
+        rows[name] = [float(np.median(np.asarray(stored[m + unit]["steps"])[:, level])) for m in methods]
+    return rows
 
 
 def compare(name: str, seed: int = 0, **size: int) -> dict[str, tuple[Best, dict[str, float]]]:
