@@ -6,8 +6,8 @@ import { add, choice, redraw, set } from "./svg.js";
 
 const [HALF, HIGH] = [140, 250]; // pixels of s = 1, and of the picture
 const TOLLS = Array.from({ length: 81 }, (_, k) => k / 40 - 1);
-const ABOUT = `Orange: the least bill for every split of the toll between the two axes. Grey: one plan's bill, a line.
-  Black: the lowest lines, an upper bound; its top (ring) is asked next. Dots: what was asked, lower bounds.`;
+const ABOUT = `Orange: the least bill for every split of the toll between the two axes. Dashes: one plan's bill, a line.
+  Bold: the lowest lines, an upper bound; its top (ring) is asked next. Dots: what was asked, lower bounds.`;
 
 /** Step through the cutting planes of two clouds, on the segment of metrics of two axes that the reader turns. */
 export class Planes extends Picture {
@@ -49,7 +49,7 @@ export class Planes extends Picture {
     set(this.axes, { transform: `rotate(${-degrees})` });
     showBounds(this.result, now.lower * (1 - 1e-12), now.roof * (1 + 1e-12), "W²"); // rounding is less
     const gap = 100 * Math.max(now.roof / now.lower - 1, 0);
-    add(this.result, "span", { class: "swl-soft" }, ` gap ${gap.toFixed(2)} %`);
+    add(this.result, "span", { class: "swl-soft" }, ` gap\u00a0${gap.toFixed(2)}\u00a0%`);
     const text = `Problem ${this.problem} of ${steps.length}: ${this.result.textContent}`;
     set(bills.svg, { "aria-label": text });
     this.say(text);

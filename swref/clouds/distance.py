@@ -65,7 +65,8 @@ class TransportResult(Result):
         low, high = np.minimum(x.min(0), y.min(0)), np.maximum(x.max(0), y.max(0))
         span = max(float((high - low).max()), np.finfo(float).tiny)
         X, Y = ([MARGIN, SIZE - MARGIN] + (z - low) / span * (SIZE - 2 * MARGIN) * [1, -1] for z in (x, y))
-        return plan_svg("transport plan", X, Y, self.plan, np.full(len(X), 2.0), np.full(len(Y), 2.0))
+        discs, squares = (np.full(len(z), np.clip(12 / np.sqrt(len(z)), 2, 5)) for z in (X, Y))  # pixels
+        return plan_svg("transport plan", X, Y, self.plan, discs, squares)
 
 
 @steady
