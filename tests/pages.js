@@ -3,6 +3,7 @@
 
 const SLACK = 1.5; // pixels that rounding may take
 const READABLE = 8; // pixels, the least height of letters in a picture
+const ICON = 32; // pixels, the greatest width of a picture that has no ground
 const FIGURE_DPI = 144; // of PNG files, whose text is 10 points high; SVG files say their own size
 const MATH = "mjx-container";
 const PAGE = ".bd-article-container";
@@ -141,7 +142,7 @@ function pictures() {
 /** Corners of each picture, those on its left first, in pixels of the page: for a look at the colour they have on it. */
 function corners() {
   return all("img")
-    .filter(shown)
+    .filter((node) => shown(node) && node.clientWidth > ICON)
     .map((node) => {
       const { left, right, top, bottom } = node.getBoundingClientRect();
       const [x, y] = [window.scrollX, window.scrollY];
