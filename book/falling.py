@@ -14,7 +14,7 @@ from swref import plotting
 
 FILE = Path(__file__).with_name("_static") / "falling.svg"
 MIDDLE, END = 0.4, 1.8  # on the clock of Thm 5.1
-UNIT, PANEL, HEIGHT = 92, 330, 226  # of the picture; each panel shows what passes before it
+UNIT, PANEL, HEIGHT = 56, 330, 158  # of the picture: the outermost grain goes 2.8 units to the side
 
 
 def heap(n, x, y, half_width, half_height):
@@ -37,7 +37,7 @@ def fall(p):
 
 def pixels(x):
     """Points (..., 2) of the plane in a panel, y down, as text."""
-    return [f"{u:.1f} {v:.1f}" for u, v in (x * [UNIT, -UNIT] + [PANEL / 2, HEIGHT / 2 + 8]).reshape(-1, 2)]
+    return [f"{u:.1f} {v:.1f}" for u, v in (x * [UNIT, -UNIT] + [PANEL / 2, HEIGHT / 2 + 12]).reshape(-1, 2)]
 
 
 def dots(x, size, style):
@@ -53,10 +53,10 @@ def panel(k, p):
     left = run.energy_at(MIDDLE) / run.energy[0]
     return "\n  ".join([
         f'<svg x="{k * PANEL}" width="{PANEL}" height="{HEIGHT}">',
-        dots(HEAPS, 9, 'stroke="#808080" stroke-opacity="0.45"'),
-        dots(CLOUD, 4, 'stroke="#808080"'),
+        dots(HEAPS, 6, 'stroke="#808080" stroke-opacity="0.45"'),
+        dots(CLOUD, 3, 'stroke="#808080"'),
         f'<path d="{ways}" stroke="{color}" stroke-opacity="0.45"/>',
-        dots(run.positions[now], 7, f'stroke="{color}"'),
+        dots(run.positions[now], 5, f'stroke="{color}"'),
         f'<text x="{PANEL / 2:.0f}" y="16" fill="{color}">{plotting.gauge_label(p)}: energy left {left:.0%}</text>',
         "</svg>",
     ])  # fmt: skip

@@ -3,7 +3,7 @@ import { Picture } from "./picture.js";
 import { exponentSlider, hue, showBounds } from "./stage.js";
 import { add, ellipse, set } from "./svg.js";
 
-const UNIT = 95; // pixels of a mass 1, seen from the origin
+const UNIT = 80; // pixels of a mass 1, seen from the origin; a mass 2 is 1.41 away from it
 const percent = (z) => `${Math.round(100 * z)} %`;
 
 /** Mass 1 and mass m on a circle at an angle: what moves, what is destroyed and created, and the price at p. */

@@ -4,7 +4,7 @@ import { gauge } from "./plane.js";
 import { hue, nameOf } from "./stage.js";
 import { add, ellipse, redraw, set } from "./svg.js";
 
-const [UNIT, COUNT] = [52, 90]; // pixels of a standard deviation, draws that are shown
+const [UNIT, MOVE, COUNT] = [38, 30, 90]; // pixels of a standard deviation in each picture, draws that are shown
 const DRAWS = Array.from({ length: COUNT }, (_, k) => {
   const r = Math.sqrt(-2 * Math.log((k + 0.5) / COUNT)); // pairs of independent normal numbers
   return [r * Math.cos(2.39996 * k), r * Math.sin(2.39996 * k)];
@@ -13,7 +13,7 @@ const DRAWS = Array.from({ length: COUNT }, (_, k) => {
 /** Two normal laws on lines at an angle, a plan of correlation c between them, its cost and the least, for three p. */
 export class Needles extends Picture {
   constructor(root) {
-    super(root, [UNIT, UNIT], ["needles and plan", "displacements"], { degrees: 60, c: 1 });
+    super(root, [UNIT, MOVE], ["needles and plan", "displacements"], { degrees: 60, c: 1 });
     const [plan, moves] = this.charts;
     this.ways = plan.layer("swl-line swl-trail");
     plan.layer("swl-bold", "path", { d: plan.line([-2.5, 2.5].map((z) => [z, 0])) });
@@ -49,7 +49,7 @@ export class Needles extends Picture {
     redraw(this.cloud, "circle", ends, ([[x], [a, b]]) => moves.disc([a - x, b], 2.5));
     set(this.turned, { d: plan.line([at(-2.5), at(2.5)]) });
     const moment = momentAt(c, 1, 1, angle);
-    ellipse(this.ellipse, moment, UNIT);
+    ellipse(this.ellipse, moment, MOVE);
     const gaps = this.rows.map(({ p, cells }) => {
       const { lower, upper } = this.best(p);
       cells[1].textContent = `this plan ${gauge(moment, p).toFixed(4)}`;

@@ -49,7 +49,7 @@ export class Planes extends Picture {
     set(this.axes, { transform: `rotate(${-degrees})` });
     showBounds(this.result, now.lower * (1 - 1e-12), now.roof * (1 + 1e-12), "W²"); // rounding is less
     const gap = 100 * Math.max(now.roof / now.lower - 1, 0);
-    add(this.result, "span", { class: "swl-soft" }, ` gap ${gap.toFixed(2)} %`);
+    add(this.result, "span", { class: "swl-soft" }, ` gap\u00a0${gap.toFixed(2)}\u00a0%`);
     const text = `Problem ${this.problem} of ${steps.length}: ${this.result.textContent}`;
     set(bills.svg, { "aria-label": text });
     this.say(text);
@@ -57,7 +57,8 @@ export class Planes extends Picture {
 
   drawBills(chart, bill, seen, { top, roof }) {
     const hill = TOLLS.map((s) => [s, bill(s)]);
-    const scale = (0.75 * HIGH) / HALF / Math.max(...hill.map(([, z]) => z));
+    const highest = Math.max(...hill.map(([, z]) => z / 0.75), seen[0].roof / 0.95); // the first roof is the highest
+    const scale = HIGH / HALF / highest;
     const at = ([s, z]) => [s, scale * z - HIGH / 2 / HALF];
     const path = (points) => ({ d: chart.line(points.map(at)) });
     redraw(this.lines, "path", seen, ({ line: [a, b] }) => path([-1, 1].map((s) => [s, a + b * s])));

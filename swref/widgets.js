@@ -5,11 +5,11 @@ const SVG = "http://www.w3.org/2000/svg";
 const STYLE = `
 .swref-explore{color:var(--pst-color-text-base,var(--jp-content-font-color1,CanvasText));font:14px system-ui,sans-serif;max-width:40rem}
 .swref-explore svg{display:block;width:100%;height:auto}
-.swref-explore .swref-row{display:flex;align-items:center;gap:.6rem;margin:.3rem 0}
-.swref-explore .swref-row input{flex:1;min-width:8rem}
-.swref-explore .swref-row select{font:inherit;color:inherit;background:var(--pst-color-background,var(--jp-layout-color1,Canvas));padding:.2rem}
-.swref-explore .swref-row label{min-width:1.5rem;font-style:italic}
-.swref-explore .swref-row output{min-width:3.5rem;font-variant-numeric:tabular-nums}
+.swref-explore .swref-rows{display:grid;grid-template-columns:auto 1fr minmax(3.5rem,auto);gap:0 .7rem;align-items:center;margin-top:.3rem}
+.swref-explore .swref-rows input{min-width:6rem;min-height:1.9rem;margin:0}
+.swref-explore .swref-rows select{grid-column:span 2;justify-self:start;min-width:8rem;font:inherit;color:inherit;background:var(--pst-color-background,var(--jp-layout-color1,Canvas));padding:.2rem}
+.swref-explore .swref-rows label{font-style:italic}
+.swref-explore .swref-rows output{font-variant-numeric:tabular-nums}
 .swref-explore .swref-note{min-height:1.4em;white-space:pre-line;font-variant-numeric:tabular-nums}
 .swref-explore .swref-badge{float:right;font-size:12px;border:1px solid currentColor;border-radius:1em;padding:0 .6em;opacity:.75}
 .swref-explore .swref-badge.live{border-color:#2a9d8f;opacity:1}
@@ -76,7 +76,7 @@ function drawAxes(svg, spec, X, Y) {
   add(svg, "path", { d: `M${X(x0)} ${Y(y1)}V${Y(y0)}H${X(x1)}`, ...line });
   for (const [value, text] of spec.axes.xticks) {
     add(svg, "path", { d: `M${X(value)} ${Y(y0)}v4`, ...line });
-    add(svg, "text", { ...label, x: X(value), y: Y(y0) + 17 }, text);
+    add(svg, "text", { ...label, x: X(value), y: Y(y0) + 19 }, text);
   }
   for (const [value, text] of spec.axes.yticks) {
     add(svg, "path", { d: `M${X(x0)} ${Y(value)}h-4`, ...line });
@@ -91,9 +91,9 @@ function drawAxes(svg, spec, X, Y) {
 export function mount(root, spec, floats, ask = null) {
   root.classList.add("swref-explore");
   add(root, "style", {}, STYLE);
-  const badge = add(root, "span", { class: "swref-badge" }, "stored pictures");
+  const badge = ask && add(root, "span", { class: "swref-badge" });
   const [width, height] = spec.size, [x0, x1, y0, y1] = spec.limits;
-  const left = spec.axes ? 58 : 0, bottom = spec.axes ? 40 : 0, top = spec.axes ? 8 : 0, right = spec.axes ? 12 : 0;
+  const left = spec.axes ? 70 : 0, bottom = spec.axes ? 48 : 0, top = spec.axes ? 8 : 0, right = spec.axes ? 12 : 0;
   const X = (x) => left + ((x - x0) / (x1 - x0)) * (width - left - right);
   const Y = (y) => top + ((y1 - y) / (y1 - y0)) * (height - top - bottom);
   const svg = add(root, "svg", { viewBox: `0 0 ${width} ${height}`, role: "img" });
@@ -140,19 +140,19 @@ export function mount(root, spec, floats, ask = null) {
     if (again) { again = false; move(); }
   };
 
-  const inputs = [], outputs = [];
+  const inputs = [], outputs = [], rows = add(root, "div", { class: "swref-rows" });
   for (const slider of spec.sliders) {
-    const row = add(root, "div", { class: "swref-row" }), id = `${clip}-${inputs.length}`;
-    add(row, "label", { for: id }, slider.name);
+    const id = `${clip}-${inputs.length}`;
+    add(rows, "label", { for: id }, slider.name);
     const own = { id, "data-lm-suppress-shortcuts": "true" }; // else JupyterLab folds headings with its arrow keys
-    const input = slider.choice ? add(row, "select", own) : add(row, "input", {
+    const input = slider.choice ? add(rows, "select", own) : add(rows, "input", {
       ...own, type: "range", min: 0, max: slider.labels.length - 1, step: ask ? slider.step : 1, value: slider.start,
     });
     if (slider.choice) slider.labels.forEach((label, k) => add(input, "option", { value: k }, label));
     input.value = slider.start;
     input.addEventListener("input", move);
     inputs.push(input);
-    outputs.push(slider.choice ? null : add(row, "output", { for: id }));
+    outputs.push(slider.choice ? null : add(rows, "output", { for: id }));
   }
   stored();
   if (ask) say("kernel live", "live");

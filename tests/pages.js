@@ -3,6 +3,7 @@
 
 const SLACK = 1.5; // pixels that rounding may take
 const READABLE = 8; // pixels, the least height of letters in a picture
+const ICON = 32; // pixels, the greatest width of a picture that has no ground
 const FIGURE_DPI = 144; // of PNG files, whose text is 10 points high; SVG files say their own size
 const MATH = "mjx-container";
 const PAGE = ".bd-article-container";
@@ -78,6 +79,10 @@ function cropped() {
   }
   unseen.delete(null);
   for (const box of unseen) found.push(`scrolls without a cue: ${name(box)}`);
+  for (const node of all("td .math").filter(shown)) {
+    if (getComputedStyle(node).overflowX !== "visible" && node.scrollWidth > node.clientWidth + SLACK)
+      found.push(`scrolls in its cell: ${name(node)}`);
+  }
   const idle = all("[data-more]").filter((box) => shown(box) && box.scrollWidth <= box.clientWidth);
   found.push(...idle.map((box) => `fades though nothing is hidden: ${name(box)}`));
   const root = document.documentElement;
@@ -87,6 +92,12 @@ function cropped() {
     for (const node of wide) if (!wide.has(node.parentElement)) found.push(`too wide: ${name(node)}`);
   }
   return found;
+}
+
+/** Formulas on a line of their own that a desk has no room for. */
+function spilled() {
+  const long = all(`div.math > ${MATH}`).filter((node) => shown(node) && node.scrollWidth > node.clientWidth + SLACK);
+  return long.map((node) => `too long for a desk: ${name(node)}`);
 }
 
 /** Formulas whose comma begins the next line. */
@@ -128,10 +139,10 @@ function pictures() {
   return found;
 }
 
-/** Corners of each picture, in pixels of the page, for a look at the colour they have on it. */
+/** Corners of each picture, those on its left first, in pixels of the page: for a look at the colour they have on it. */
 function corners() {
   return all("img")
-    .filter(shown)
+    .filter((node) => shown(node) && node.clientWidth > ICON)
     .map((node) => {
       const { left, right, top, bottom } = node.getBoundingClientRect();
       const [x, y] = [window.scrollX, window.scrollY];
@@ -151,4 +162,11 @@ function drawing(slider) {
 /** Addresses to which the page leads. */
 const links = () => [...document.querySelectorAll("a[href]")].map((link) => link.href);
 
-window.pages = { unrendered, cropped, torn, pictures, corners, drawing, links };
+/** How bright the ground of the page is, as a share of white. */
+function ground() {
+  const colors = [document.body, document.documentElement].map((node) => getComputedStyle(node).backgroundColor);
+  const [red, green, blue] = colors.find((color) => !color.startsWith("rgba")).match(/\d+/g);
+  return (0.299 * red + 0.587 * green + 0.114 * blue) / 255;
+}
+
+window.pages = { unrendered, cropped, spilled, torn, pictures, corners, ground, drawing, links };

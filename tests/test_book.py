@@ -128,6 +128,19 @@ def test_the_table_of_statements_names_pages_of_the_book():
     assert {f"book/{page}" for found in statements().values() for page in found} <= set(pages())
 
 
+def captions(path):
+    """What stands below the figures of a notebook, drawn by its cells or kept as files."""
+    for cell in nbformat.read(path, as_version=4).cells:
+        yield cell.metadata.get("mystnb", {}).get("figure", {}).get("caption", "")
+        yield from re.findall(r"^```\{figure\}.*?^```", cell.source, re.M | re.S)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.name)
+def test_captions_name_no_shade_that_a_dark_page_turns_round(path):
+    turned = re.compile(r"\b(black|white|dark(er|est)?|light(er|est)?|bright(er|est)?)\b", re.I)
+    assert not [caption for caption in captions(path) if turned.search(caption)]
+
+
 def test_every_public_name_is_on_the_api_page():
     listed = set(re.findall(r"\w+", (ROOT / "book" / "api.md").read_text(encoding="utf-8")))
     assert set(swref.__all__) <= listed

@@ -1,5 +1,6 @@
 """The smaller pictures that compute in the browser: their numbers against ``swref`` and theorems, and their use."""
 
+import itertools
 import re
 
 import numpy as np
@@ -303,3 +304,23 @@ def test_pictures_fit_a_phone_and_say_what_changed(open_page, mark):  # noqa: F8
     after = page.locator("[aria-live]").inner_text()
     assert after
     assert after != before
+
+
+OUTSIDE = """() => [...document.querySelectorAll("svg.swl-scene")].flatMap((svg) => {
+  const frame = svg.getBoundingClientRect();
+  return [...svg.querySelectorAll("circle, ellipse")].map((node) => node.getBoundingClientRect()).filter(
+    (box) => box.left < frame.left || box.right > frame.right || box.top < frame.top || box.bottom > frame.bottom,
+  );
+}).length"""
+MOVE = "(input, z) => { input.value = z; input.dispatchEvent(new Event('input')); }"
+
+
+@pytest.mark.parametrize("mark", ["falling", "planes", "circle"])
+def test_nothing_leaves_its_frame(open_page, mark):  # noqa: F811
+    page = open_page(body=f"<div data-swref-live='{mark}'></div>", **PHONE)
+    dials = page.get_by_role("slider").all()
+    for places in itertools.product((0, 0.25, 0.5, 1), repeat=len(dials)):
+        for dial, place in zip(dials, places, strict=True):
+            low, high = (float(dial.get_attribute(end) or 0) for end in ("min", "max"))
+            dial.evaluate(MOVE, low + place * (high - low))
+        assert page.evaluate(OUTSIDE) == 0, places

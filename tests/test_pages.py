@@ -28,6 +28,7 @@ DESK, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 OFFLINE = ["--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
 TALLEST = 30_000  # pixels of a photograph; JPEG has at most 65,535, and the API page is taller on a phone
 DARK = 0.3  # of white: the most that the ground of a picture may shine on a dark page
+ALIKE = 8 / 255  # of white: the most by which it may differ from the page's ground; JPEG blurs by less
 PACKED = {".html", ".js", ".css", ".svg", ".json"}  # what every public server compresses
 
 
@@ -127,15 +128,19 @@ class Visit:
         self.page.screenshot(path=file, full_page=True, clip=clip, type="jpeg", quality=60)
 
     def darken(self, file):
-        """The dark page, photographed; no picture may be a light card on it."""
+        """The dark page, photographed; no picture may be a light card, or a box of another colour, on it."""
         self.page.emulate_media(color_scheme="dark")
         self.photograph(file)
         with Image.open(file) as photo:
             grey = photo.convert("L")
+        ground = self.page.evaluate("pages.ground()")
         for picture in self.page.evaluate("pages.corners()"):
-            shine = [grey.getpixel(place) / 255 for place in picture["places"]]
-            if max(shine) > DARK:
+            inside = [(x, y) for x, y in picture["places"] if 0 <= x < grey.width and 0 <= y < grey.height]
+            shine = [grey.getpixel(place) / 255 for place in inside]
+            if max(shine, default=0) > DARK:
                 self.faults.append(f"light card on the dark page: {picture['name']}")
+            elif min((abs(one - ground) for one in shine[:2]), default=0) > ALIKE:
+                self.faults.append(f"box on the dark page: {picture['name']}")
         self.page.emulate_media(color_scheme="light")
 
     def open_everything(self):
@@ -148,7 +153,7 @@ class Visit:
 
     def move_sliders(self, most=None):
         """Sliders and menus, by the keyboard: one step or, where that leaves the picture as it is, to an end."""
-        for slider in self.page.locator("main :is(input[type=range], .swref-row select):visible").all()[:most]:
+        for slider in self.page.locator("main :is(input[type=range], .swref-rows select):visible").all()[:most]:
             before = slider.evaluate("pages.drawing")
             for key in ("ArrowRight", "ArrowLeft", "End", "Home"):
                 slider.press(key)
@@ -168,16 +173,17 @@ def read(browser, root, page, home, screens):
     photo = functools.partial("{}/{}-{}.jpg".format, screens, page.removesuffix(".html").replace("/", "-"))
     with Visit(browser, root, page, home) as visit:
         visit.follow_links()
-        visit.look("unrendered", "cropped", "torn", "pictures")
+        visit.look("unrendered", "cropped", "spilled", "torn", "pictures")
         visit.photograph(photo("light"))
         visit.darken(photo("dark"))
         visit.page.set_viewport_size(PHONE)
         visit.look("cropped", "torn", "pictures")
         visit.photograph(photo("phone"))
+        visit.darken(photo("phone-dark"))
         visit.page.set_viewport_size(DESK)
         visit.move_sliders()
         visit.open_everything()
-        visit.look("unrendered", "cropped", "torn", "pictures")
+        visit.look("unrendered", "cropped", "spilled", "torn", "pictures")
         visit.page.set_viewport_size(PHONE)
         visit.look("cropped", "torn", "pictures")
         return visit.faults, visit.fetched
@@ -281,6 +287,10 @@ FAULTS = {
     "<div style='overflow: auto; height: 9px'><pre>x</pre></div>": "scrolls in height inside div",
     "<div class='wide'><pre style='margin-left: -9px'>x</pre></div>": "begins left of where div scrolls",
     "<div class='wide'><mjx-math>x</mjx-math></div>": "scrolls without a cue: div",
+    "<table><td><div class='math wide cue' style='width: 50px'><mjx-container style='flex: none'>"
+    "<mjx-math>x</mjx-math></mjx-container></div></table>": "scrolls in its cell: div near #main: x",
+    "<div class='math'><mjx-container class='wide cue' style='display: block; width: 50px'><mjx-math>x</mjx-math>"
+    "</mjx-container></div>": "too long for a desk: mjx-container near #main: x",
     "<p data-more='right'>all of it</p>": "fades though nothing is hidden: p",
     "<p style='width: 9px'><span class='math'><mjx-container>x</mjx-container></span>, or</p>": "torn: span near #main",
     "<svg width='99'><circle r='9'/></svg>": "no viewBox: svg",
@@ -289,8 +299,9 @@ FAULTS = {
     "<img src='figure.png' alt='A square.' style='width: 300px'>": "letters 6.7 pixels high: img",
     "<img src='figure.png'>": "no description: ",
     "<img src='figure.png' alt='A square.' style='filter: none'>": "light card on the dark page: img",
+    "<img src='figure.png' alt='A square.' style='filter: invert(0.9)'>": "box on the dark page: img",
     "<div><svg viewBox='0 0 9 9'></svg><input type='range'></div>": "moves nothing",
-    "<p class='swref-row'><svg viewBox='0 0 9 9'></svg><select><option>a<option>b</select></p>": "moves nothing",
+    "<p class='swref-rows'><svg viewBox='0 0 9 9'></svg><select><option>a<option>b</select></p>": "moves nothing",
     "<details onclick='event.preventDefault()'><summary>Shut</summary></details>": "stays closed: Shut",
     "<div class='toggle-hidden'><i class='admonition-title'>Shut</i></div>": "stays closed: Shut",
 }

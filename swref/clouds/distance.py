@@ -17,7 +17,7 @@ from scipy.spatial.distance import cdist
 
 from .._measures import dyadic_frame, second_moment, weighted_median
 from .._pictures import SIZE, plan_svg
-from .._results import Result, finish, reporter, scaled_back
+from .._results import TINY, Result, finish, reporter, scaled_back
 from .._session import silent, steady
 from .._validation import EPS, as_array, as_clouds, as_fraction, as_masses, as_tolerance
 from ..gauges import Gauge, gauge_for
@@ -62,10 +62,10 @@ class TransportResult(Result):
         x, y = self._points
         if x.shape[1] != 2:
             return ""
-        low, high = np.minimum(x.min(0), y.min(0)), np.maximum(x.max(0), y.max(0))
-        span = max(float((high - low).max()), np.finfo(float).tiny)
+        low, span = np.minimum(x.min(0), y.min(0)), max(float(np.ptp(np.vstack([x, y]), axis=0).max()), TINY)
         X, Y = ([MARGIN, SIZE - MARGIN] + (z - low) / span * (SIZE - 2 * MARGIN) * [1, -1] for z in (x, y))
-        return plan_svg("transport plan", X, Y, self.plan, np.full(len(X), 2.0), np.full(len(Y), 2.0))
+        discs, squares = (np.full(len(z), np.clip(12 / np.sqrt(len(z)), 2, 5)) for z in (X, Y))  # pixels
+        return plan_svg("transport plan", X, Y, self.plan, discs, squares)
 
 
 @steady
