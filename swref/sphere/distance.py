@@ -217,7 +217,7 @@ class SphereOracle:
 
     def _solve(self, Q):
         """(the best plan, potentials g (k1,)) for one Q; g is NaN for atoms too light to be seen."""
-        from .kernels import empty_forest, forest_simplex
+        from .kernels import Forest, forest_simplex
 
         p, x, q, y = self.measures
         n, m = len(self.rows), len(self.columns)
@@ -227,15 +227,15 @@ class SphereOracle:
             none = np.zeros(0, int)
             return Plan(none, none, np.zeros(0), np.zeros(0), p, q), g
         if self.forest is None:
-            self.forest = empty_forest(n, m)
+            self.forest = Forest(n, *np.full((3, n + m), -1), *np.zeros((3, n + m)))
         c = x[self.rows] @ Q @ y[self.columns].T
         c[c < INNER * self.dimension * EPS * c.max()] = 0  # zero but for rounding, and no reason to move mass
         flow, pivots = forest_simplex(c, self.forest, np.concatenate([p[self.rows], q[self.columns]]))
         self.pivots.append(pivots)
-        linked = self.forest.first[n:] >= 0
-        g[self.columns[linked]] -= self.forest.potential[n:][linked] ** 2
-        (e,) = np.nonzero(self.forest.row >= 0)
-        i, j, flow = self.forest.row[e], self.forest.column[e], flow[e]
+        g[self.columns] -= self.forest.potential[n:] ** 2
+        (node,) = np.nonzero(self.forest.up >= 0)
+        ends, flow = (node, self.forest.up[node]), flow[node]
+        i, j = np.minimum(*ends), np.maximum(*ends) - n
         out, into = np.bincount(i, flow, n), np.bincount(j, flow, m)
         keep = (flow > 4 * EPS * out[i]) | (flow > 4 * EPS * into[j])  # the others are zero but for rounding
         i, j, flow = self.rows[i[keep]], self.columns[j[keep]], flow[keep]
