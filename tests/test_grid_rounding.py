@@ -129,7 +129,9 @@ def test_l_is_below_the_value_of_the_shifted_potential(seed, kind, d, size, n_ti
             x, y = slopes
             H = (q[1, 1] * x * x - 2 * q[0, 1] * x * y + q[0, 0] * y * y) / (q[0, 0] * q[1, 1] - q[0, 1] ** 2) / 4
         value -= dt * (change + H).max()
-    found = problem.feasible_value(phi, Q)
+    planar = np.tile(np.eye(2), (n_time, 1, 1))  # on the line, one cell wide, the second direction is idle
+    planar[:, :d, :d] = Q
+    found = problem.feasible_value(phi, planar)
     assert Fraction(found) <= value
     offset = np.abs(phi).max() * n_time + abs(float(value))
     assert float(value) - found <= 1e-7 * (abs(float(value)) + offset)

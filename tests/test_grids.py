@@ -12,7 +12,7 @@ from strategies import TwoFunctions, orthogonal, seeds
 import swref
 from swref.grids.bounds import Problem, _inverse_logarithmic_mean
 from swref.grids.distance import _Admm
-from swref.grids.kernels import hopf_lax, psd_part
+from swref.grids.kernels import psd_part
 from swref.grids.spacetime import SpaceTime
 
 TRACE, OPERATOR = swref.get_gauge("trace"), swref.get_gauge("operator")
@@ -154,13 +154,23 @@ def test_projections_and_the_positive_pair_solve_the_continuity_equation():
     assert costs[1] < costs[0]
 
 
-def test_hopf_lax_is_the_maximum_over_all_cells():
-    rng = np.random.default_rng(2)
-    phi, Q = rng.standard_normal((5, 4)), np.array([[2.0, 0.7], [0.7, 1.0]])
+@pytest.mark.parametrize("Q", [[[0.6, 0.2], [0.2, 0.7]], [[0.5, 0.5], [0.5, 0.5]], [[0.3, 0.0], [0.0, 0.7]]])
+def test_the_bound_for_atoms_is_that_of_the_two_hopf_lax_steps_over_all_cells(Q):
+    rng, Q = np.random.default_rng(2), np.array(Q)
+    grid = SpaceTime(2, (5, 4), (0.3, 0.2))
+    rho0, rho1 = (rho / rho.sum() / grid.cell for rho in rng.uniform(0.1, 1, (2, 5, 4)))
+    problem = Problem(grid, rho0, rho1, OPERATOR, 2, False)
     x = np.stack(np.meshgrid(0.3 * np.arange(5), 0.2 * np.arange(4), indexing="ij"), -1).reshape(-1, 2)
     steps = x[:, None] - x
-    expected = (phi.ravel() - np.einsum("ija,ab,ijb->ij", steps, Q, steps)).max(1)
-    np.testing.assert_allclose(hopf_lax(phi, Q, 0.3, 0.2).ravel(), expected, atol=1e-14)
+    costs = np.einsum("ija,ab,ijb->ij", steps, Q, steps)
+    plan = swref.exact_transport(x, x, grid.cell * rho0.ravel(), grid.cell * rho1.ravel(), metric=Q)
+    for phi in (0.01 * rng.standard_normal((5, 4)), plan.potentials[1].reshape(5, 4)):
+        first = (phi.ravel() - costs).max(1)
+        last = (first[:, None] + costs).min(0)
+        expected = grid.cell * (rho1.ravel() @ last - rho0.ravel() @ first) / OPERATOR.polar(Q)
+        assert problem.atoms_lower(phi, Q) == pytest.approx(max(expected, 0), abs=1e-13)
+    assert problem.atoms_lower(phi, Q) == pytest.approx(plan.lower_bound / OPERATOR.polar(Q), abs=1e-13)
+    assert plan.lower_bound > 1e-3
 
 
 def test_the_logarithmic_mean_is_the_mean_of_the_inverse():

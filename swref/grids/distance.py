@@ -26,7 +26,7 @@ from .spacetime import SpaceTime
 FIRST_CHECK, CHECK_GROWTH = 25, 1.2  # bounds cost some 25 iterations, so they are computed at growing intervals
 RELAXATION = 1.9
 REFINE_EVERY = 5  # iterations after which a gauge without projection is asked for supports
-UNITS = 32 * EPS  # relative rounding of the units of the answer
+UNITS = 48 * EPS  # relative rounding of the units of the answer, and on the line of the gauge itself
 BALANCE_EVERY, BALANCE_UNTIL = 25, 600  # iterations in which the penalty follows the residuals
 
 
@@ -117,16 +117,16 @@ def dynamic_transport(
     scale = side * np.sqrt(size0) * np.sqrt(heights) * np.prod(np.sqrt(h))  # side * mass^(1/2), without overflow
     root = np.sqrt(problem.strength)
 
-    slack = 64 * EPS * problem.gauge.value(np.eye(d))
+    slack = 64 * EPS * problem.unit
     with reporter(progress, "dynamic_transport", " iterations") as report:
         found = _solve(problem, tol, slack, max_iter, report)
     phi, Q, (rho, m) = found.phi, found.metrics, found.pair
-    S = problem.moments(rho, m)
+    S, metrics = problem.moments(rho, m)[:, :d, :d], Q[:, :d, :d] * problem.strength
     lower, upper = problem.atoms_lower(phi[-1], Q.mean(0)), problem.cells_upper(found.pair, found.safe)
     # ``scale`` and ``strength`` are rounded too, and the cells' sides.
     found.lower, lower = (bound * (1 - UNITS) for bound in (found.lower, lower))
     found.upper, upper = (bound * (1 + UNITS) for bound in (found.upper, upper))
-    attained = {"moment": S.mean(0) / problem.strength, "metric": Q.mean(0) * problem.strength}
+    attained = {"moment": S.mean(0) / problem.strength, "metric": metrics.mean(0)}
     fields = scaled_back(found, scale * root, lower=found.lower, upper=found.upper, status=found.status, **attained)
     fields["iterations"] = found.iterations
     unit = size0 * heights * grid.cell
@@ -135,7 +135,7 @@ def dynamic_transport(
             **fields,
             density=rho.reshape(n_time, *shape) * unit,
             momentum=np.moveaxis(m[:d], 0, -1).reshape(n_time, *shape, d) * unit * side,
-            metrics=Q * problem.strength,
+            metrics=metrics,
             potential=phi.reshape(n_time + 1, *shape) * side * side * problem.strength,
             times=grid.midpoints,
             continuous_lower=squared_back(lower, scale * root, 0.0),
@@ -251,7 +251,7 @@ class _Admm:
         return self._cells(self.penalty * self.U[5] / self.L), self._cells(-self.penalty * self.U[3:5])
 
     def metrics(self):
-        return matrices_of(self.Q)[:, : self.problem.d, : self.problem.d]
+        return matrices_of(self.Q)
 
     def _cells(self, x):
         return x.reshape(*x.shape[:-1], *self.problem.grid.shape)
