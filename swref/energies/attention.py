@@ -84,12 +84,6 @@ class Attention(Checked):
         counts = [(1 / np.einsum("jih,jih->jh", P, P)).mean(0) for P, *_ in self._sequences(Q, K, V)]
         return float(no_nan(np.mean(counts, axis=0) @ weights))
 
-    def _particles(self, x, weights, d=None):
-        x, weights = super()._particles(x, weights)
-        if x.shape[1] != self.dimension:
-            raise ValueError(f"x: expected d = 4 head_dim d_T = {self.dimension} columns, got shape {x.shape}")
-        return x, weights
-
     def _parameters(self, x, weights):
         """Q / sqrt(head_dim), K, V, weights * O and O, each (head_dim, d_T, n): the kernels want heads last."""
         Q, K, V, O = np.ascontiguousarray(x.T).reshape(4, self.head_dim, -1, len(x))
