@@ -117,18 +117,15 @@ class _Run:
         self.rejected, self.trouble, self.infinite, self.rho, self.age = 0, "", False, None, 0
         self.caution = 1.0
         self.direction = np.append(np.random.default_rng(0).standard_normal(self.x.size), 0.0)
-        if resume is None:
-            self.t, self.h, self.integral, self.length = 0.0, None, 0.0, 0.0
-            self.snapshots, self.marks = [], marks
-            self.record = {name: [] for name in RECORDED}
+        self.t, self.h, self.integral, self.length, self.start = 0.0, None, 0.0, 0.0, self.energy
+        self.rows, self.snapshots, self.marks = [], [], marks
+        if resume is not None:
+            self._take_up(resume)
+        else:
             self._note(0.0)
             if marks[0] == 0:
                 self._snapshot(marks.pop(0), self.x)
-        else:
-            self._take_up(resume)
-            done = max([self.t, *resume.snapshot_times])
-            self.marks = [mark for mark in marks if mark > done]
-        self.largest = np.abs(self.record["energy"]).max()  # what rounding of energies is relative to
+        self.largest = max(abs(E) for _, E, *_ in self.rows)  # what rounding of energies is relative to
 
     def _take_up(self, old):
         for name, now in (("energy", self.energy), ("dissipation", self.rate[-1])):
@@ -136,11 +133,15 @@ class _Run:
             if abs(now - then) > AGREE * np.abs(getattr(old, name)).max():
                 raise ValueError(f"resume: its last {name} is {then:.10g}, but this energy and gauge give {now:.10g}")
         self.t, self.h, self.rejected = float(old.times[-1]), old.next_step, old.rejected
-        self.integral = float(old.energy[0] - old.energy[-1] - old.residual[-1])
-        self.length = float(old.length[-1])
+        self.start, self.length = float(old.energy[0]), float(old.length[-1])
+        self.integral = self.start - float(old.energy[-1] + old.residual[-1])
         self.particles.evaluations += old.evaluations
         self.snapshots = list(zip(old.snapshot_times, old.positions, strict=True))
-        self.record = {name: list(getattr(old, name)) for name in RECORDED}
+        self.rows = list(zip(*(getattr(old, name) for name in RECORDED), strict=True))
+        self.marks = [mark for mark in self.marks if mark > max([self.t, *old.snapshot_times])]
+
+    def residual(self):
+        return self.start - self.energy - self.integral
 
     def go(self, max_steps, count):
         """Step until something ends the run; returns the status."""
@@ -182,7 +183,7 @@ class _Run:
         moved = particles.norm(new[:-1] - y[:-1])
         doubt = particles.norm(stepper.local_error(y, self.rate, new, rate, h)[:-1])
         missing, noise = self.energy - energy - gained, NOISE * max(self.largest, abs(energy)) + TINY
-        spare = max(tol * self.integral - abs(self.record["residual"][-1]), 0.0)
+        spare = max(tol * self.integral - abs(self.residual()), 0.0)
         error = max(
             doubt / (tol * np.sqrt(moved * (self.length + moved)) + 8 * EPS * np.abs(x).max() + TINY),
             abs(missing) / (tol * gained / 2 + spare / BANKED + noise),
@@ -243,12 +244,8 @@ class _Run:
         v = self.rate[:-1].reshape(self.x.shape)
         all_above = self.rank == v.shape[1] or slope2 == 0
         speed = np.sqrt(slope2) if all_above else tangent_norm(v, self.particles.gauge, self.particles.weights)
-        E0 = self.record["energy"][0] if self.record["energy"] else self.energy
-        left_over = E0 - self.energy - self.integral
-        forces = self.particles.evaluations
-        row = (self.t, self.energy, slope2, left_over, speed, self.length, forces, self.rank, h)
-        for name, value in zip(RECORDED, row, strict=True):
-            self.record[name].append(value)
+        spent = self.length, self.particles.evaluations, self.rank, h
+        self.rows.append((self.t, self.energy, slope2, self.residual(), speed, *spent))  # RECORDED
 
     def _snapshot(self, mark, x):
         self.everyone[self.particles.used] = x
@@ -258,7 +255,7 @@ class _Run:
         """Everything so far."""
         self.everyone[self.particles.used] = self.x
         return FlowResult(
-            **{name: np.array(values) for name, values in self.record.items()},
+            **dict(zip(RECORDED, map(np.array, zip(*self.rows, strict=True)), strict=True)),
             snapshot_times=np.array([time for time, _ in self.snapshots]),
             positions=np.array([x for _, x in self.snapshots]).reshape(-1, *self.everyone.shape),
             final=self.everyone.copy(),

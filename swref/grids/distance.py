@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import fsum
+from operator import itemgetter
 from types import SimpleNamespace
 
 import numpy as np
@@ -171,42 +172,38 @@ def _checked(rho0, rho1, spacing, floor):
 
 def _solve(problem, tol, slack, max_iter, report):
     """ADMM until the bounds meet: lower, upper, what attains each, status, iterations, history."""
-    grid = problem.grid
-    pair = problem.resting_pair() or grid.positive_pair(problem.rho0, problem.rho1)
-    Q = np.tile(problem.interior, (grid.n_time, 1, 1))
-    best = SimpleNamespace(lower=0.0, phi=np.zeros(grid.nodes), metrics=Q, pair=pair, status="max_iter", iterations=0)
-    best.upper, best.safe = problem.certified(*pair), pair
-    safe, admm, history, check = pair, _Admm(problem), [(0.0, best.upper)], FIRST_CHECK
-    sharp = 0.0, best.upper  # the same without widening
+    grid, admm, first = problem.grid, _Admm(problem), itemgetter(0)
+    safe = problem.resting_pair() or grid.positive_pair(problem.rho0, problem.rho1)
+    start, Q = problem.certified(*safe), np.tile(problem.interior, (grid.n_time, 1, 1))
+    lower, upper = (0.0, 0.0, np.zeros(grid.nodes), Q), (start, start, safe)  # with the same not widened, and by what
+    sharp, history = (0.0, start), [(0.0, start)]
+    check, seen, status = FIRST_CHECK, 0, "max_iter"
 
     def met(lower, upper):
         return upper - lower <= tol * upper + slack
 
-    done = 0
     try:
-        while not met(*sharp) and best.iterations < max_iter:
+        while not met(*sharp) and admm.iterations < max_iter:
             admm.step()
-            best.iterations += 1
-            if best.iterations < min(check, max_iter):
+            if admm.iterations < min(check, max_iter):
                 continue
             check = max(check + FIRST_CHECK, int(CHECK_GROWTH * check))
-            upper, sharp_upper, pair = problem.upper(*admm.pair(), safe)
-            if upper < best.upper:
-                best.upper, best.pair = upper, pair
-            lower, sharp_lower, phi, Q = problem.lower(admm.phi, admm.metrics())
-            if lower > best.lower:
-                best.lower, best.phi, best.metrics = lower, phi, Q
-            sharp = max(sharp[0], sharp_lower), min(sharp[1], sharp_upper)
+            low, up = problem.lower(admm.phi, admm.metrics()), problem.upper(*admm.pair(), safe)
+            lower, upper = max(lower, low, key=first), min(upper, up, key=first)
+            sharp = max(sharp[0], low[1]), min(sharp[1], up[1])
+            history.append((lower[0], upper[0]))
             if report is not None:
-                report(best.lower, best.upper, best.iterations - done)
-            done = best.iterations
-            history.append((best.lower, best.upper))
+                report(*history[-1], admm.iterations - seen)
+            seen = admm.iterations
         if met(*sharp):
-            best.status = "converged" if met(best.lower, best.upper) else "rounding"
+            status = "converged" if met(*history[-1]) else "rounding"
     except KeyboardInterrupt:
-        best.status = "interrupted"
-    best.history = np.array(history)
-    return best
+        status = "interrupted"
+    (lower, _, phi, metrics), (upper, _, pair) = lower, upper
+    return SimpleNamespace(
+        lower=lower, upper=upper, phi=phi, metrics=metrics, pair=pair, safe=safe, status=status,
+        iterations=admm.iterations, history=np.array(history),
+    )  # fmt: skip
 
 
 class _Admm:

@@ -11,13 +11,13 @@ from numpy.typing import ArrayLike
 
 from .._measures import unit_scale
 from .._pictures import SIZE, plan_svg
-from .._results import Result, finish, reporter, scaled_back
+from .._results import Result, finish, reporter, scaled_back, settled, weightiest
 from .._rounding import metric_size
 from .._session import steady
 from .._validation import EPS, as_array, as_fraction, as_tolerance
 from ..gauges import Gauge, gauge_for
 from ..maxmin import call_limit, solve
-from .bounds import INNER, Plan, lower_bound, mixture, upper_bound
+from .bounds import INNER, OPEN, Plan, lower_bound, mixture, upper_bound
 from .projection import project
 
 NEGLIGIBLE = 1e-150  # lighter atoms are destroyed, with the heaviest of order one: squares of ratios must not underflow
@@ -169,25 +169,13 @@ def _certified(oracle, gauge, tol, max_iter, report):
 
     # A tenth of the tolerance is kept for dropping negligible plans from the mixture.
     solution = solve(oracle, gauge, tol=0.9 * tol, max_iter=max_iter, slack=slack, report=report)
-    plan = _few(solution, 0.05 * tol, oracle)
+    (p, _, q, _), (weights, handles) = oracle.measures, weightiest(solution, 0.05 * tol)
+    plan = mixture([plan for plan, _ in handles], weights, p, q)
     upper, moment = upper_bound(plan, gauge, *oracle.measures)
     lower, f, g = lower_bound(solution.metric, solution.lower_handle[1], *oracle.measures)
     lower *= (1 - 2 * EPS) / metric_size(gauge, solution.metric)
-    status = solution.status
-    if upper - lower <= tol * upper:
-        status = "converged"
-    elif status == "converged" or (status == "stalled" and upper - lower <= unit * size):
-        status = "rounding"
+    status = settled(solution.status, lower, upper, tol, blurred=upper - lower <= unit * size)
     return replace(solution, lower=lower, upper=upper, status=status), plan, moment, (f, g)
-
-
-def _few(solution, budget, oracle):
-    """The solution's mixture as one plan, without plans of total weight at most ``budget``."""
-    order = np.argsort(solution.weights)
-    keep = np.sort(order[np.cumsum(solution.weights[order]) > budget])
-    weights = solution.weights[keep] / solution.weights[keep].sum()
-    p, _, q, _ = oracle.measures
-    return mixture([solution.handles[k][0] for k in keep], weights, p, q)
 
 
 class SphereOracle:
@@ -211,12 +199,12 @@ class SphereOracle:
         return lower_bound(Q, g, *self.measures)[0], steps.T @ steps, (plan, g)
 
     def _solve(self, Q):
-        """(the best plan, potentials g (k1,)) for one Q; g is NaN for atoms too light to be seen."""
+        """(the best plan, potentials g (k1,)) for one Q; g is ``OPEN`` for atoms too light to be seen."""
         from .kernels import Forest, forest_simplex
 
         p, x, q, y = self.measures
         n, m = len(self.rows), len(self.columns)
-        g = np.full(len(q), np.nan)
+        g = np.full(len(q), OPEN)
         g[self.columns] = ((y[self.columns] @ Q) * y[self.columns]).sum(1)
         if n == 0 or m == 0:
             none = np.zeros(0, int)
