@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.interpolate import CubicHermiteSpline
 
 from .._errors import NotConverged
 from .._parallel import counter
@@ -196,8 +197,8 @@ class _Run:
 
         self.caution = min(2 * self.caution, CAUTION) if doubt > ZIGZAG * moved else max(RELAX * self.caution, 1.0)
         steepest = np.linalg.norm((rate - self.rate)[:-1]) / max(np.linalg.norm((new - y)[:-1]), TINY)
-        start, v = self.x, self.rate[:-1].reshape(x.shape)
-        end, v_end = x, rate[:-1].reshape(x.shape)
+        slopes = [h * one[:-1].reshape(x.shape) for one in (self.rate, rate)]
+        between = CubicHermiteSpline([0, 1], [self.x, x], slopes)
         self.x, self.energy, self.rate, self.rank = x, energy, rate, rank
         then, self.t = self.t, self.t_end if h == left else self.t + h
         self.rho, self.age, self.trouble = max(rho, STIFFER * steepest), self.age + 1, ""
@@ -208,7 +209,7 @@ class _Run:
         self._note(h)
         while self.marks and self.marks[0] <= self.t:
             mark = self.marks.pop(0)
-            self._snapshot(mark, _hermite(start, h * v, end, h * v_end, (mark - then) / h) if mark < self.t else x)
+            self._snapshot(mark, between((mark - then) / h) if mark < self.t else x)
 
     def _look_ahead(self, y, left):
         """(longest step, spectral radius at y): the latter anew when it is unknown or old."""
@@ -266,11 +267,6 @@ class _Run:
             evaluations=self.particles.evaluations,
             next_step=float(self.h or 0),
         )
-
-
-def _hermite(a, va, b, vb, s):
-    """The cubic with values a, b and derivatives va, vb at 0 and 1, at s."""
-    return (1 + 2 * s) * (1 - s) ** 2 * a + s * (1 - s) ** 2 * va + s * s * (3 - 2 * s) * b + s * s * (s - 1) * vb
 
 
 def _start(x0, weights, resume):

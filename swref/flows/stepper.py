@@ -57,12 +57,10 @@ def spectral_radius(field, y, f, direction, length, calls):
     rho = 0.0
     for _ in range(calls):
         change = field(y + direction * (length / np.linalg.norm(direction))) - f
-        size = np.linalg.norm(change)
-        settled = abs(size / length - rho) <= 0.05 * size / length
-        rho = size / length
-        if size == 0:
+        before, rho = rho, np.linalg.norm(change) / length
+        if rho == 0:
             break
         direction = change
-        if settled:
+        if abs(rho - before) <= 0.05 * rho:
             break
     return 1.2 * rho, direction

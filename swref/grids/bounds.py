@@ -209,14 +209,9 @@ class Problem:
 
     def _node_densities(self, m):
         """Those that the fluxes leave at the nodes, and at the last one rho1, which they reach up to rounding."""
-        nodes = np.concatenate([self.rho0[None], self.rho0 - self.grid.dt * np.cumsum(self._outflow(m, np.diff), 0)])
+        nodes = np.concatenate([self.rho0[None], self.rho0 - self.grid.dt * np.cumsum(self.grid.outflow(m), 0)])
         nodes[-1] = self.rho1
         return nodes
-
-    def _outflow(self, m, across):
-        """Fluxes through the faces of each cell, their differences or (``across`` = _sum) sums, per unit of time."""
-        grid = self.grid
-        return np.sum([across(grid.fluxes(m, axis), axis=1 + axis) / grid.h[axis] for axis in (0, 1)], 0)
 
     def _exact_cost(self, nodes, m):
         """An upper bound of W^2 from fluxes m: tau, which bounds the error of the nodes, is added to all densities.
@@ -243,8 +238,8 @@ class Problem:
     def _end_error(self, m):
         """At least what moving the ends may cost, a distance."""
         grid = self.grid
-        missed = np.abs(self.rho0 - self.rho1 - grid.dt * self._outflow(m, np.diff).sum(0))
-        moved = self.rho0 + self.rho1 + grid.dt * self._outflow(np.abs(m), _sum).sum(0)
+        missed = np.abs(self.rho0 - self.rho1 - grid.dt * self.grid.outflow(m).sum(0))
+        moved = self.rho0 + self.rho1 + grid.dt * self.grid.outflow(np.abs(m), _sum).sum(0)
         error = (DENSITY + rounding(grid.n_time + 12)) * moved
         tau = (missed + error).max()
         sides = np.multiply(grid.shape, grid.h)

@@ -188,7 +188,7 @@ def _solve(problem, tol, slack, max_iter, report):
             if admm.iterations < min(check, max_iter):
                 continue
             check = max(check + FIRST_CHECK, int(CHECK_GROWTH * check))
-            low, up = problem.lower(admm.phi, admm.metrics()), problem.upper(*admm.pair(), safe)
+            low, up = problem.lower(admm.phi, matrices_of(admm.Q)), problem.upper(*admm.pair(), safe)
             lower, upper = max(lower, low, key=first), min(upper, up, key=first)
             sharp = max(sharp[0], low[1]), min(sharp[1], up[1])
             history.append((lower[0], upper[0]))
@@ -246,9 +246,6 @@ class _Admm:
     def pair(self):
         """(rho, m) of the multiplier: rho >= 0, and the continuity equation holds in the limit only."""
         return self._cells(self.penalty * self.U[5] / self.L), self._cells(-self.penalty * self.U[3:5])
-
-    def metrics(self):
-        return matrices_of(self.Q)
 
     def _cells(self, x):
         return x.reshape(*x.shape[:-1], *self.problem.grid.shape)

@@ -36,10 +36,7 @@ class SpaceTime:
         return np.diff(phi, axis=0) / self.dt
 
     def At(self, rho) -> np.ndarray:
-        f = np.zeros(self.nodes)
-        f[1:] = rho
-        f[:-1] -= rho
-        return f / self.dt
+        return -np.diff(rho, axis=0, prepend=0, append=0) / self.dt
 
     def B(self, phi) -> np.ndarray:
         """The gradient of phi on the intervals, by central differences; (2, n_time, nx, ny)."""
@@ -49,13 +46,15 @@ class SpaceTime:
         return b / np.multiply(2, self.h)[:, None, None, None]
 
     def Bt(self, m) -> np.ndarray:
-        out = np.zeros(self.intervals)
-        for axis in (0, 1):
-            out -= np.diff(self.fluxes(m, axis), axis=1 + axis) / self.h[axis]
-        f = np.zeros(self.nodes)
-        f[1:] = 0.5 * out
-        f[:-1] += 0.5 * out
-        return f
+        out = self.outflow(m)
+        return -0.5 * np.concatenate([out[:1], out[1:] + out[:-1], out[-1:]])
+
+    def outflow(self, m, across=np.diff) -> np.ndarray:
+        """Fluxes through the faces of each cell, their differences or what ``across`` makes of them, per unit of time.
+
+        (n_time, nx, ny); the differences are div m.
+        """
+        return np.add(*(across(self.fluxes(m, axis), axis=1 + axis) / self.h[axis] for axis in (0, 1)))
 
     def fluxes(self, m, axis) -> np.ndarray:
         """Fluxes through all faces across an axis: one more than cells along it, zero on the boundary."""

@@ -20,6 +20,7 @@ from ..maxmin import call_limit, solve
 from .bounds import INNER, OPEN, Plan, lower_bound, mixture, upper_bound
 from .projection import project
 
+WEAK = 1e-9  # edges with c below this part of the largest are not kept for new c: on a path, their ratios multiply
 NEGLIGIBLE = 1e-150  # lighter atoms are destroyed, with the heaviest of order one: squares of ratios must not underflow
 
 
@@ -206,14 +207,12 @@ class SphereOracle:
         n, m = len(self.rows), len(self.columns)
         g = np.full(len(q), OPEN)
         g[self.columns] = ((y[self.columns] @ Q) * y[self.columns]).sum(1)
-        if n == 0 or m == 0:
-            none = np.zeros(0, int)
-            return Plan(none, none, np.zeros(0), np.zeros(0), p, q), g
         if self.forest is None:
             self.forest = Forest(n, *np.full((3, n + m), -1), *np.zeros((3, n + m)))
         c = x[self.rows] @ Q @ y[self.columns].T
-        c[c < INNER * self.dimension * EPS * c.max()] = 0  # zero but for rounding, and no reason to move mass
-        flow, pivots = forest_simplex(c, self.forest, np.concatenate([p[self.rows], q[self.columns]]))
+        top = c.max(initial=0)
+        c[c < INNER * self.dimension * EPS * top] = 0  # zero but for rounding, and no reason to move mass
+        flow, pivots = forest_simplex(c, WEAK * top, self.forest, np.concatenate([p[self.rows], q[self.columns]]))
         self.pivots.append(pivots)
         g[self.columns] -= self.forest.potential[n:] ** 2
         (node,) = np.nonzero(self.forest.up >= 0)

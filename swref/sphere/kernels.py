@@ -17,7 +17,6 @@ import numpy as np
 from .._njit import njit
 
 PRICE = 1e-13  # a pair enters when c_ij exceeds alpha_i beta_j by this part: a hundred times the rounding of a path
-WEAK = 1e-9  # edges with c below this part of the largest are not kept for new c: on a path, their ratios multiply
 LONELY = 1e-75  # potential of an atom without an edge, in place of zero: any c > 0 exceeds it, and no power overflows
 
 
@@ -183,9 +182,12 @@ def _entry(c, x, forest):
 
 
 @njit(cache=True)
-def _refit(c, forest, mass, order):
-    """Potentials of the forest for new c: tight on every edge, every tree in balance, edges of negative flow cut."""
-    potential, roots, left, weak = forest.potential, np.empty(len(order), np.int64), 0, WEAK * c.max()
+def _refit(c, weak, forest, mass, order):
+    """Potentials of the forest for new c: tight on every edge, every tree in balance, edges of negative flow cut.
+
+    Edges with c <= ``weak`` are cut first.
+    """
+    potential, roots, left = forest.potential, np.empty(len(order), np.int64), 0
     for x in range(len(order)):
         if forest.up[x] >= 0 and _entry(c, x, forest) <= weak:
             _cut(x, forest)
@@ -216,15 +218,16 @@ def _refit(c, forest, mass, order):
 
 
 @njit(cache=True)
-def forest_simplex(c, forest, mass):
+def forest_simplex(c, weak, forest, mass):
     """Pivot, in place, until alpha_i beta_j >= c_ij to ``PRICE``; c (n, m) >= 0, mass (n + m,) > 0.
 
     Returns the flow between each node and its parent (n + m,), and the number of pivots: a few per node are usual, and
-    at 50 per node, should rounding ever make the method cycle, it stops. The forest that is handed in starts it.
+    at 50 per node, should rounding ever make the method cycle, it stops. The forest that is handed in starts it,
+    without its edges of c <= ``weak``.
     """
     n, m = c.shape
     one, two = np.empty(n + m, np.int64), np.empty(n + m, np.int64)
-    _refit(c, forest, mass, one)
+    _refit(c, weak, forest, mass, one)
     alpha, beta = forest.potential[:n], forest.potential[n:]
     i, quiet, pivots = 0, 0, 0
     while quiet < n and pivots < 50 * (n + m) + 1000:  # rows in turn; the worst pair of a row enters
