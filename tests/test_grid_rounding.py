@@ -43,7 +43,7 @@ def tiny_problem(rng, kind, gauge, d=2, n_time=2):
     grid = SpaceTime(n_time, (*shape, 1)[:2], (0.3, 0.7)[:d] + (1.0,) * (2 - d))
     a, b = (shares(rho) for rho in densities(rng, shape, kind))
     rho0, rho1 = (one.astype(float).reshape(grid.shape) / grid.cell for one in (a, b))
-    return Problem(grid, rho0, rho1, gauge, d, False), a.reshape(grid.shape), b.reshape(grid.shape)
+    return Problem(grid, rho0, rho1, gauge, d), a.reshape(grid.shape), b.reshape(grid.shape)
 
 
 # -- pieces -------------------------------------------------------------------------------------------------------

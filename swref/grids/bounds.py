@@ -32,10 +32,9 @@ class Problem:
     line, d = 1, nothing moves across, and gamma(s) = gamma(1) s: the trace in the plane says the same.
     """
 
-    def __init__(self, grid, rho0, rho1, gauge, d, constant_metric, equal=False):
+    def __init__(self, grid, rho0, rho1, gauge, d, equal=False):
         """``equal``: the densities are equal as given, and not by rounding."""
         self.grid, self.rho0, self.rho1, self.equal = grid, rho0, rho1, equal
-        self.constant_metric = constant_metric
         self.strength = max(attained(gauge, np.outer(e, e))[1] for e in np.eye(d))
         gauge = get_gauge("trace") if d == 1 else gauge
         self.gauge = gauge if d == 1 or self.strength == 1 else gauge * (1 / self.strength)
@@ -51,18 +50,14 @@ class Problem:
         return max(float(np.linalg.norm(moved)), min(self.grid.h))
 
     def project(self, A):
-        """On K, the entries (11, 12, 22) of each interval's matrix, or of their mean."""
-        Q = np.array([entries_of(self.K.project(one)) for one in self._per_metric(A)])
-        return np.broadcast_to(Q, (self.grid.n_time, 3))
+        """On K, the entries (11, 12, 22) of each interval's matrix."""
+        return np.array([entries_of(self.K.project(one)) for one in matrices_of(A)])
 
     def refine(self, S):
         """Let a hull know the second moments, up to a factor, given by their entries (n_time, 3)."""
         if isinstance(self.K, _Hull):
-            for one in self._per_metric(S):
+            for one in matrices_of(S):
                 self.K.refine(one)
-
-    def _per_metric(self, entries):
-        return matrices_of(entries.mean(0, keepdims=True) if self.constant_metric else entries)
 
     def moments(self, rho, m):
         """S_k = int m m^T / rho dx, (n_time, 2, 2); infinite where mass moves without density."""
@@ -73,7 +68,6 @@ class Problem:
     def action(self, S):
         if not np.isfinite(S).all():
             return np.inf
-        S = S.mean(0, keepdims=True) if self.constant_metric else S
         return float(np.mean([self.gauge.value(one) for one in S]))
 
     def resting_pair(self):
@@ -108,9 +102,7 @@ class Problem:
         S = self.moments(rho, m)
         if not (share < 0.5 and np.isfinite(S).all()):
             return np.inf
-        terms = rho[0].size * (len(S) if self.constant_metric else 1) + 8
-        S = S.mean(0, keepdims=True) if self.constant_metric else S
-        action = np.mean([gauge_upper(self.gauge, one, terms) for one in S]) * (1 + rounding(len(S)))
+        action = np.mean([gauge_upper(self.gauge, one, terms=rho[0].size + 8) for one in S]) * (1 + rounding(len(S)))
         moved = self.unit * self.grid.cell * self.grid.dt * residue * share
         return float((np.sqrt(action) + np.sqrt(moved)) ** 2 / (1 - share) * (1 + 8 * EPS))
 

@@ -42,7 +42,7 @@ class DynamicResult(Result):
     d phi/dt + grad phi^T Q^-1 grad phi / 4 <= 0 in every cell, and ``lower_bound`` is the integral of
     rho1 phi(1) - rho0 phi(0), all up to rounding, by which the bounds are widened. ``metric`` is the mean of
     ``metrics``, ``moment`` that of the S_k = int m m^T / rho dx of the intervals. ``upper_bound`` is the mean of
-    gamma(S_k), or gamma(``moment``), which is no larger, for a ``constant_metric``.
+    gamma(S_k).
 
     ``continuous_lower`` and ``continuous_upper`` have no discretization error, but bound two different squared
     distances: the first is below that of atoms at the cell centres, the second above that of densities constant on each
@@ -72,8 +72,7 @@ class DynamicResult(Result):
 @steady
 def dynamic_transport(
     rho0: ArrayLike, rho1: ArrayLike, gauge: str | Gauge, *, spacing: ArrayLike | None = None, n_time: int = 16,
-    floor: float = 1e-3, constant_metric: bool = False, tol: float = 5e-3, max_iter: int = 3000, strict: bool = True,
-    progress: bool = False,
+    floor: float = 1e-3, tol: float = 5e-3, max_iter: int = 3000, strict: bool = True, progress: bool = False,
 ) -> DynamicResult:  # fmt: skip
     """W_gamma^2 = min int_0^1 gamma(int m m^T / rho dx) dt over d rho/dt + div m = 0, on a grid, certified.  [Sec. 4]
 
@@ -86,8 +85,7 @@ def dynamic_transport(
     ``floor``: this fraction of the mass of each density is spread evenly over the domain first, because in vacuum the
     bounds meet slowly. Everything returned is about the mixtures. Their W^2 is at most (1 - floor) times that of the
     densities given: couple the mixtures by the mixture of an optimal plan and the identity
-    (floor 1e-3 lowers it by 0.17 % for the two bumps of benchmarks/dynamic.py). ``constant_metric``: one Q
-    for all times, which does not change W^2 and gives a slightly smaller discrete value.
+    (floor 1e-3 lowers it by 0.17 % for the two bumps of benchmarks/dynamic.py).
 
     Converged when U - L <= tol U + 128 eps gamma(I) mass side^2, ``side`` the longest side of the domain; "rounding"
     when only the widening of the bounds prevents it. The bounds U, L hold to the last digit whatever the status, on the
@@ -114,7 +112,7 @@ def dynamic_transport(
     heights = fsum(a.ravel())
     a, b = ((1 - floor) * (f / fsum(f.ravel())) + floor / f.size for f in (a, b))
     densities, equal = (f.reshape(grid.shape) / grid.cell for f in (a, b)), np.array_equal(rho0, rho1)
-    problem = Problem(grid, *densities, gauge=gauge, d=d, constant_metric=constant_metric, equal=equal)
+    problem = Problem(grid, *densities, gauge=gauge, d=d, equal=equal)
     scale = side * np.sqrt(size0) * np.sqrt(heights) * np.prod(np.sqrt(h))  # side * mass^(1/2), without overflow
     root = np.sqrt(problem.strength)
 
