@@ -24,7 +24,7 @@ from ..gauges import Gauge, gauge_for
 from ..joint import solve
 from ..maxmin import call_limit
 from ..network import MOST_DIMENSIONS, BasicPlan, Masses, MultiscaleSimplex, NetworkSimplex, c_transform, staircase
-from .certificate import LowerBound, line_bound, mapped, metric_factor, moment_of, moved_size, squares, upper_bound
+from .certificate import LowerBound, line_bound, mapped, metric_factor, moment_of, squares, upper_bound
 
 MOST_DOUBLED = 8  # dimensions in which the oracle keeps twice the digits of images; beyond, that would cost too much
 SMALL = 2000  # points of both clouds, up to which costs of all pairs in a matrix are faster
@@ -180,9 +180,11 @@ class CloudOracle:
         return float(np.vdot(Q, moment)) - plan.violation, moment, plan
 
     def noise(self, gauge, rows, columns, masses):
-        """What the last digits of those points that a plan moves can cost."""
-        size = gauge.value(np.eye(self.dimension))
-        return 16 * EPS**2 * size * moved_size(self.x, self.y, rows, columns, masses)
+        """gamma(I) sum m (4 eps max(|x|, |y|))^2: what the last digits of those points that a plan moves can cost."""
+        x, y = self.x[rows], self.y[columns]
+        moved = (x != y).any(1)
+        sizes = np.maximum((x**2).sum(1), (y**2).sum(1))[moved]
+        return 16 * EPS**2 * gauge.value(np.eye(self.dimension)) * float(masses[moved] @ sizes)
 
     def _images(self, L):
         return [mapped(z, mean, L) for z, mean in zip((self.x, self.y), self.means, strict=True)]

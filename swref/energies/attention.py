@@ -44,8 +44,7 @@ class Attention(Checked):
         """H_mu(z_s), (N, m, d_T), for heads x (n, d)."""
         x, weights = self._particles(x, weights)
         Q, K, V, weighted_O = self._parameters(x, weights)[:4]
-        outputs = [_output(u, weighted_O) for *_, u in self._sequences(Q, K, V)]
-        return no_nan(np.array(outputs))
+        return no_nan(np.array([_output(u, weighted_O) for *_, u in self._sequences(Q, K, V)]))
 
     @silent
     def value(self, x: ArrayLike, weights: ArrayLike | None = None) -> float:

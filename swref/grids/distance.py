@@ -213,10 +213,9 @@ class _Admm:
 
     def __init__(self, problem):
         self.problem, grid = problem, problem.grid
-        cells = grid.shape[0] * grid.shape[1]
         self.L, self.penalty, self.iterations = np.sqrt(problem.displacement()), 4.0, 0
         self.phi, self.g = np.zeros(grid.nodes), grid.ends(problem.rho0, problem.rho1)
-        self.N, self.U = np.zeros((2, 6, grid.n_time, cells))
+        self.N, self.U = np.zeros((2, 6, grid.n_time, problem.rho0.size))
         self.mean = self.L * np.tile(entries_of(problem.interior), (grid.n_time, 1))
 
     def step(self):

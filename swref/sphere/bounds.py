@@ -43,12 +43,19 @@ class Plan:
         g, h = p[self.i] * (self.g / out[self.i]), q[self.j] * (self.h / into[self.j])
         return Plan(self.i, self.j, g, h, p * (self.destroyed / out), q * (self.created / into))
 
+    def scaled(self, unit):
+        return Plan(self.i, self.j, *(unit * mass for mass in (self.g, self.h, self.destroyed, self.created)))
+
     def steps(self, x, y):
         """The displacements times the root of their mass, (k', d): their sum of squares is the plan's moment."""
-        moved = np.sqrt(self.h)[:, None] * y[self.j] - np.sqrt(self.g)[:, None] * x[self.i]
+        g, u, h, v = self.ends(x, y)
+        return np.sqrt(h)[:, None] * v - np.sqrt(g)[:, None] * u
+
+    def ends(self, x, y):
+        """(masses (k',), vectors (k', d)) where they leave, and where they arrive; 0 at the origin."""
         k, l = np.flatnonzero(self.destroyed), np.flatnonzero(self.created)
-        ends = np.sqrt(self.destroyed[k])[:, None] * x[k], np.sqrt(self.created[l])[:, None] * y[l]
-        return np.concatenate([moved, *ends])
+        leaving = np.concatenate([self.g, self.destroyed[k], 0 * l]), np.concatenate([x[self.i], x[k], 0 * y[l]])
+        return *leaving, np.concatenate([self.h, 0 * k, self.created[l]]), np.concatenate([y[self.j], 0 * x[k], y[l]])
 
 
 def mixture(plans, weights, p, q):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
@@ -41,20 +41,14 @@ class SphericalResult(Result):
     s: sp.csr_array  # (k0, k1): sqrt(g h) where lifted together
     potentials: tuple[np.ndarray, np.ndarray]  # f (k0,), g (k1,): give L, for metric
     _measures: tuple[np.ndarray, ...]  # masses and directions of the first, of the second
-    _rest: tuple[np.ndarray, np.ndarray]  # mass destroyed (k0,), created (k1,)
+    _plan: Plan
 
     def lift(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(z0 (k, d), z1 (k, d), weights (k,)): a plan in R^d whose ends project on the two measures.
 
         sum_k weights_k (z1 - z0)(z1 - z0)^T = ``moment``. Weights sum to one and |z0|^2 + |z1|^2 = total mass of both.
         """
-        _, x, _, y = self._measures
-        g, h = (coupling.tocoo() for coupling in self.semi_couplings)
-        k, l = (np.flatnonzero(rest) for rest in self._rest)
-        mass0 = np.concatenate([g.data, self._rest[0][k], np.zeros(len(l))])
-        mass1 = np.concatenate([h.data, np.zeros(len(k)), self._rest[1][l]])
-        z0 = np.concatenate([x[g.row], x[k], 0 * y[l]])
-        z1 = np.concatenate([y[h.col], 0 * x[k], y[l]])
+        mass0, z0, mass1, z1 = self._plan.ends(*self._measures[1::2])
         unit, mass0, mass1 = unit_scale(mass0, mass1)
         weights = mass0 + mass1
         size = np.sqrt(unit) * np.sqrt(weights.sum())
@@ -122,19 +116,19 @@ def spherical_transport(
     scale = 2.0 ** (math.frexp(heaviest)[1] // 2)  # its square, a power of two, changes no digit
     oracle = SphereOracle(nu0 / scale / scale, x, nu1 / scale / scale, y)
     with reporter(progress, "spherical_transport", " oracle calls") as report:
-        solution, plan, moment, potentials = _certified(oracle, gauge, tol, max_iter, report)
-    found = {name: getattr(solution, name) for name in ("metric", "lower", "upper", "status")}
+        solution, bounds, plan, potentials = _certified(oracle, gauge, tol, max_iter, report)
+    plan = plan.scaled(scale * scale)
 
     def sparse(values):
-        return sp.csr_array((values * scale * scale, (plan.i, plan.j)), shape=(len(x), len(y)))
+        return sp.csr_array((values, (plan.i, plan.j)), shape=(len(x), len(y)))
 
     result = SphericalResult(
-        **scaled_back(solution, scale, moment=moment, **found),
+        **scaled_back(solution, scale, **bounds),
         semi_couplings=(sparse(plan.g), sparse(plan.h)),
         s=sparse(np.sqrt(plan.g) * np.sqrt(plan.h)),
         potentials=potentials,
         _measures=(nu0, x, nu1, y),
-        _rest=(plan.destroyed * scale * scale, plan.created * scale * scale),
+        _plan=plan,
     )
     return finish(result, tol, strict, f"masses up to {heaviest:.3g} hide so small a distance")
 
@@ -160,7 +154,7 @@ def _as_measure(side, masses, directions):
 
 
 def _certified(oracle, gauge, tol, max_iter, report):
-    """(the engine's solution with certified bounds and status, its mixture as one plan, moment, potentials)."""
+    """(the engine's solution, what is certified of it, its mixture as one plan, potentials)."""
     d, size = oracle.dimension, gauge.value(np.diag(oracle.extent))
     unit = 6 * INNER * d * d * EPS
 
@@ -176,7 +170,8 @@ def _certified(oracle, gauge, tol, max_iter, report):
     lower, f, g = lower_bound(solution.metric, solution.lower_handle[1], *oracle.measures)
     lower *= (1 - 2 * EPS) / metric_size(gauge, solution.metric)
     status = settled(solution.status, lower, upper, tol, blurred=upper - lower <= unit * size)
-    return replace(solution, lower=lower, upper=upper, status=status), plan, moment, (f, g)
+    bounds = {"moment": moment, "metric": solution.metric, "lower": lower, "upper": upper, "status": status}
+    return solution, bounds, plan, (f, g)
 
 
 class SphereOracle:

@@ -97,10 +97,7 @@ def _scale(order, size, f, forest):
     """alpha^2 times f, beta^2 over f, in one tree."""
     root = np.sqrt(f)
     for k in range(size):
-        if order[k] < forest.n:
-            forest.potential[order[k]] *= root
-        else:
-            forest.potential[order[k]] /= root
+        forest.potential[order[k]] *= root if order[k] < forest.n else 1 / root
 
 
 @njit(cache=True)
