@@ -69,7 +69,7 @@ class Attention(Checked):
             for part, (left, right) in zip(gradient, ((z, dq), (z, dk), (z, dv), (residual, u)), strict=True):
                 part += left.T @ right
         gradient[0] /= np.sqrt(self.head_dim)  # the logits were scaled in Q
-        force = gradient.reshape(self.dimension, len(x)).T / len(self.tokens)
+        force = gradient.reshape(-1, len(x)).T / len(self.tokens)
         return float(no_nan(total / (2 * len(self.tokens)))), no_nan(np.ascontiguousarray(force))
 
     @silent

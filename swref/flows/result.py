@@ -22,7 +22,7 @@ class Falling:
 
     def energy_at(self, where: ArrayLike, what: str = "times") -> np.ndarray:
         """The energy where the increasing array ``what``, such as "length", takes the values ``where``; an array."""
-        x, E = getattr(self, what), self.energy
+        x, E, where = getattr(self, what), self.energy, np.asarray(where, dtype=float)
         logs = np.interp(where, x, np.log(np.where(E > 0, E, np.nan)))  # NaN beside an energy that is not positive
         return np.where(np.isnan(logs), np.interp(where, x, E), np.exp(logs))
 

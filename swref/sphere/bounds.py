@@ -121,13 +121,13 @@ def lower_bound(Q, g, p, x, q, y):
     """
     e = INNER * x.shape[1] * EPS
     root = np.sqrt(np.maximum(np.diag(Q), 0))
-    sides = [(z, ((z @ Q) * z).sum(1), np.abs(z) @ root) for z in (x, y)]
+    one, other = ((z, ((z @ Q) * z).sum(1), np.abs(z) @ root) for z in (x, y))
     c, free = x @ Q @ y.T, g == OPEN
-    g = _lowered(g, *sides[1], e)
-    f = _transformed(c, *sides, g, Q, e)
+    g = _lowered(g, *other, e)
+    f = _transformed(c, one, other, g, Q, e)
     if free.any():
-        f = _lowered(f, *sides[0], e)
-        g = np.where(free, _transformed(c.T, *sides[::-1], f, Q, e), g)
+        f = _lowered(f, *one, e)
+        g = np.where(free, _transformed(c.T, other, one, f, Q, e), g)
     terms = np.concatenate([p * f, q * g])
     bound = math.fsum(terms) - 4 * EPS * math.fsum(np.abs(terms)) - len(terms) * TINY
     return max(bound, 0.0), f, g
