@@ -98,7 +98,7 @@ def section_profile():
     for n_time, n in ((16, 32), (64, 128)):
         rho0, rho1 = ((1 - FLOOR) * rho + FLOOR for rho in two_blobs(n))
         grid = SpaceTime(n_time, (n, n), (1 / n, 1 / n))
-        admm = _Admm(Problem(grid, rho0, rho1, swref.get_gauge("operator"), 2, False))
+        admm = _Admm(Problem(grid, rho0, rho1, swref.get_gauge("operator"), 2))
         seconds = {"projections of 3 x 3 matrices": 0.0, "transforms": 0.0, "projections on K": 0.0}
 
         def timed(name, function, seconds=seconds):

@@ -84,6 +84,23 @@ class Result(Report):
         }
 
 
+def settled(status, lower, upper, tol, slack=0.0, blurred=False):
+    """The status for certified bounds, of a solver that ended with ``status`` on bounds of its own.
+
+    When these met and the certified ones do not, or when it stalled and the bounds are ``blurred``, it is "rounding".
+    """
+    if upper - lower <= tol * upper + slack:
+        return "converged"
+    return "rounding" if status == "converged" or (status == "stalled" and blurred) else status
+
+
+def weightiest(solution, budget):
+    """(weights (k,), handles) of a solution's mixture, without those of total weight at most ``budget``."""
+    order = np.argsort(solution.weights)
+    keep = np.sort(order[np.cumsum(solution.weights[order]) > budget])
+    return solution.weights[keep] / solution.weights[keep].sum(), [solution.handles[k] for k in keep]
+
+
 def scaled_back(solution, scale, *, moment, metric, lower, upper, status):
     """The ``Result`` fields for a problem solved in units of ``scale``; exact zeros stay zero.
 

@@ -213,7 +213,7 @@ def test_a_malformed_energy_is_refused(arguments, words):
 def test_malformed_heads_are_refused():
     energy, x, w = problem()
     for call in (energy.value, energy.force, energy.value_and_force, energy.predict, energy.effective_tokens):
-        with pytest.raises(ValueError, match="x: expected d = 4 head_dim d_T = 32 columns"):
+        with pytest.raises(ValueError, match="x: expected d = 32 columns"):
             call(x[:, 1:])
         with pytest.raises(ValueError, match="x: must be finite"):
             call(np.where(x == x[0, 0], np.inf, x))

@@ -175,7 +175,7 @@ def test_energies_of_a_fixed_dimension_name_it():
         (lambda: TwoLayerNet(PLANE, LABELS[:5]), r"targets: expected shape \(40,\)"),
         (lambda: TwoLayerNet(PLANE, LABELS, activation="sine"), "activation: expected"),
         (lambda: TwoLayerNet(PLANE, LABELS, activation=np.tanh), "activation: expected"),
-        (lambda: TwoLayerNet(PLANE, LABELS).predict(np.ones((2, 3)), inputs=np.ones((4, 3))), "inputs: expected 2"),
+        (lambda: TwoLayerNet(PLANE, LABELS).predict(np.ones((2, 3)), inputs=np.ones((4, 3))), "inputs: expected d = 2"),
         (lambda: Potential(3, np.sin), "h: expected a function"),
         (lambda: Potential(np.sin, np.sin).value(np.ones((4, 2))), r"h: must return shape \(4,\), got \(4, 2\)"),
         (lambda: Interaction(wave, wave).force(np.ones((4, 2))), r"grad: must return shape \(4, 4, 2\)"),

@@ -15,7 +15,7 @@ from strategies import CONVEX, EPS, TwoFunctions, compositions, example, orthogo
 import swref
 from swref import sphere
 from swref.sphere import SphereOracle
-from swref.sphere.bounds import Plan, lower_bound, upper_bound
+from swref.sphere.bounds import OPEN, Plan, lower_bound, upper_bound
 
 TRACE, OPERATOR = swref.get_gauge("trace"), swref.get_gauge("operator")
 FROBENIUS, KY_FAN = swref.get_gauge("schatten", p=2), swref.get_gauge("kyfan", k=2)
@@ -440,7 +440,7 @@ def test_bounds_of_a_dishonest_plan_and_of_spoilt_potentials():
         R = rng.standard_normal((3, 3))
         plan, g = oracle.evaluate(R @ R.T)[2]
         assert upper_bound(plan, OPERATOR, *problem)[0] >= exact.upper_bound * (1 - 1e-9)
-        for spoilt in (g * rng.uniform(0.5, 1.5, len(g)), 10 * rng.standard_normal(9), np.full(9, np.nan)):
+        for spoilt in (g * rng.uniform(0.5, 1.5, len(g)), 10 * rng.standard_normal(9), np.full(9, OPEN)):
             assert lower_bound(exact.metric, spoilt, *problem)[0] <= exact.lower_bound * (1 + 1e-12)
 
 

@@ -12,7 +12,6 @@ from strategies import CONVEX, EPS, TwoFunctions, compositions, example
 
 import swref
 from swref.clouds import CloudOracle, distance
-from swref.clouds.distance import _mixture
 from swref.network.dense import NetworkSimplex, optimise
 from swref.network.masses import FINEST, SPARE, Masses
 from swref.network.tree_kernels import LIMB, preorder
@@ -438,8 +437,9 @@ def test_dropping_a_negligible_plan_keeps_the_marginals():
         SimpleNamespace(rows=np.arange(3), columns=np.roll(np.arange(3), k), masses=np.full(3, 1 / 3)) for k in (0, 1)
     )
     mixture = SimpleNamespace(weights=np.array([0.95, 0.05]), handles=[identity, shifted])
+    oracle = CloudOracle(*clouds(3, 3, 2), *np.full((2, 3), 1 / 3))
     for budget, entries in ((0.04, 6), (0.06, 3)):
-        plan = _mixture(mixture, (3, 3), budget)
+        plan = oracle.mixture(mixture, budget)
         assert plan.nnz == entries
         np.testing.assert_allclose(plan.sum(0), 1 / 3, rtol=1e-14)
         np.testing.assert_allclose(plan.sum(1), 1 / 3, rtol=1e-14)

@@ -152,13 +152,6 @@ class LowerBound:
             self.value, self.f, self.g = value, (f, rise), (g, change)
 
 
-def moved_size(x, y, rows, columns, masses):
-    """sum m max(|x_i|, |y_j|)^2 over the cells that move: times (4 eps)^2, what the last digits of clouds can cost."""
-    moved = (x[rows] != y[columns]).any(1)
-    rows, columns = rows[moved], columns[moved]
-    return float(masses[moved] @ np.maximum((x[rows] ** 2).sum(1), (y[columns] ** 2).sum(1)))
-
-
 def line_bound(gauge, moment, x, y, rows, columns):
     """A lower bound in dimension one, or None: a monotone coupling is optimal there, whatever the gauge."""
     order = np.lexsort((y[columns, 0], x[rows, 0]))

@@ -17,14 +17,14 @@ from scipy.spatial.distance import cdist
 
 from .._measures import dyadic_frame, second_moment, weighted_median
 from .._pictures import SIZE, plan_svg
-from .._results import TINY, Result, finish, reporter, scaled_back
+from .._results import TINY, Result, finish, reporter, scaled_back, settled, weightiest
 from .._session import silent, steady
 from .._validation import EPS, as_array, as_clouds, as_fraction, as_masses, as_tolerance
 from ..gauges import Gauge, gauge_for
 from ..joint import solve
 from ..maxmin import call_limit
 from ..network import MOST_DIMENSIONS, BasicPlan, Masses, MultiscaleSimplex, NetworkSimplex, c_transform, staircase
-from .certificate import LowerBound, line_bound, mapped, metric_factor, moment_of, moved_size, squares, upper_bound
+from .certificate import LowerBound, line_bound, mapped, metric_factor, moment_of, squares, upper_bound
 
 MOST_DOUBLED = 8  # dimensions in which the oracle keeps twice the digits of images; beyond, that would cost too much
 SMALL = 2000  # points of both clouds, up to which costs of all pairs in a matrix are faster
@@ -119,11 +119,8 @@ def certified(x, y, i, j, scale, oracle, gauge, solution, tol, unit=1.0):
     slack = oracle.noise(gauge, *cells)
     upper = upper_bound(gauge, moment, moved=(oracle.x[rows] != oracle.y[columns]).any())
     lower, metric, f, g = oracle.lower_bound(solution, gauge, moment, rows, columns, enough=(1 - tol) * upper - slack)
-    status = solution.status
-    if upper - lower <= tol * upper + slack:
-        status = "converged"
-    elif status == "converged" or (status == "stalled" and solution.lower_handle.violation > 0.1 * tol * upper):
-        status = "rounding"
+    blurred = solution.lower_handle.violation > 0.1 * tol * upper
+    status = settled(solution.status, lower, upper, tol, slack, blurred)
     fields = scaled_back(solution, scale * unit, lower=lower, upper=upper, moment=moment, status=status, metric=metric)
     fields |= {"moment": moment * scale * scale, "metric": metric * unit * unit}
     size = scale * unit
@@ -183,9 +180,11 @@ class CloudOracle:
         return float(np.vdot(Q, moment)) - plan.violation, moment, plan
 
     def noise(self, gauge, rows, columns, masses):
-        """What the last digits of those points that a plan moves can cost."""
-        size = gauge.value(np.eye(self.dimension))
-        return 16 * EPS**2 * size * moved_size(self.x, self.y, rows, columns, masses)
+        """gamma(I) sum m (4 eps max(|x|, |y|))^2: what the last digits of those points that a plan moves can cost."""
+        x, y = self.x[rows], self.y[columns]
+        moved = (x != y).any(1)
+        sizes = np.maximum((x**2).sum(1), (y**2).sum(1))[moved]
+        return 16 * EPS**2 * gauge.value(np.eye(self.dimension)) * float(masses[moved] @ sizes)
 
     def _images(self, L):
         return [mapped(z, mean, L) for z, mean in zip((self.x, self.y), self.means, strict=True)]
@@ -210,7 +209,12 @@ class CloudOracle:
 
     def mixture(self, solution, budget=0.0):
         """The mixed plan (COO, n x m) of a solution, without plans of weight ``budget``."""
-        return _mixture(solution, (len(self.a), len(self.b)), budget)
+        weights, plans = weightiest(solution, budget)
+        rows, columns = (np.concatenate([getattr(plan, side) for plan in plans]) for side in ("rows", "columns"))
+        masses = np.concatenate([weight * plan.masses for weight, plan in zip(weights, plans, strict=True)])
+        plan = sp.coo_array((masses, (rows, columns)), shape=(len(self.a), len(self.b)))
+        plan.sum_duplicates()
+        return plan
 
     def coupling(self, solution, budget):
         """The exact coupling (rows, columns, masses) nearest to the mixture, without plans of weight ``budget``."""
@@ -258,28 +262,14 @@ def displacement(x: ArrayLike, y: ArrayLike, plan: ArrayLike | sp.sparray, t: fl
     return (1 - t) * x[plan.row[keep]] + t * y[plan.col[keep]], plan.data[keep].copy()
 
 
-def _mixture(solution, shape, budget):
-    """sum_k weights_k plan_k as a COO matrix, without plans of total weight at most ``budget``."""
-    order = np.argsort(solution.weights)
-    keep = np.sort(order[np.cumsum(solution.weights[order]) > budget])
-    weights = solution.weights[keep] / solution.weights[keep].sum()
-    plans = [solution.handles[k] for k in keep]
-    rows, columns = (np.concatenate([getattr(plan, side) for plan in plans]) for side in ("rows", "columns"))
-    masses = np.concatenate([weight * plan.masses for weight, plan in zip(weights, plans, strict=True)])
-    plan = sp.coo_array((masses, (rows, columns)), shape=shape)
-    plan.sum_duplicates()
-    return plan
-
-
 def _extend_potentials(x, y, i, j, f, g, Q):
     """Potentials for all points, those of zero weight included: the largest that stay feasible."""
     if len(i) == len(x) and len(j) == len(y):
         return f, g
     L = metric_factor(Q)
     X, Y = x @ L, y @ L
-    full_f, full_g = np.full(len(x), np.nan), np.full(len(y), np.nan)
-    full_f[i], full_g[j] = f, g
-    idle, spare = np.isnan(full_f), np.isnan(full_g)
-    full_g[spare] = c_transform(Y[spare], X[i], f)
-    full_f[idle] = c_transform(X[idle], Y, full_g)
+    full_g = c_transform(Y, X[i], f)
+    full_g[j] = g
+    full_f = c_transform(X, Y, full_g)
+    full_f[i] = f
     return full_f, full_g

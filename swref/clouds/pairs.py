@@ -24,7 +24,8 @@ from .distance import transport
 
 CHUNKS = 64  # tasks for an executor: many, so that no worker waits long for the last one; few, so that sending is cheap
 SAVE_EVERY = 5.0  # seconds
-FIELDS = ("distance", "lower_bound", "upper_bound", "iterations", "status")
+PAIR = np.dtype("f8, f8, f8, i8, U16")
+FIELDS = PAIR.names = ("distance", "lower_bound", "upper_bound", "iterations", "status")
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -96,8 +97,8 @@ def pairwise(
     pairs, found = _nothing_yet(len(first), None if others is None else len(second))
     key = _fingerprint(first, second if others is not None else [], gauge, tol, limit)
     if save is not None and npz(save).exists():
-        found = _taken_up(save, key)
-    left = [pair for pair in pairs if found["status"][pair] == "interrupted"]
+        _take_up(found, save, key)
+    left = [pair for pair in pairs if found[pair]["status"] == "interrupted"]
     try:
         with counter(progress, "pairwise", " pairs", len(pairs), len(pairs) - len(left)) as count:
             _solve_all(first, second, left, (gauge, tol, limit), executor, found, count, save, key, others is None)
@@ -105,8 +106,8 @@ def pairwise(
         pass
     finally:
         if save is not None:
-            store(save, {**found, "key": key})
-    result = PairwiseResult(**found)
+            store(save, {**_columns(found), "key": key})
+    result = PairwiseResult(**_columns(found))
     missed = result.status != "converged"
     if strict and missed.any():
         i, j = np.argwhere(missed)[0]
@@ -119,15 +120,16 @@ def pairwise(
 
 
 def _nothing_yet(k, l):
-    """(the pairs to solve, the FIELDS of none of them); l None: pairs of k clouds with each other."""
-    shape = (k, k if l is None else l)
-    found = {"distance": np.full(shape, np.inf), "lower_bound": np.zeros(shape), "upper_bound": np.full(shape, np.inf)}
-    found |= {"iterations": np.zeros(shape, dtype=int), "status": np.full(shape, "interrupted", dtype="<U16")}
+    """(the pairs to solve, a table of PAIR with none of them); l None: pairs of k clouds with each other."""
+    found = np.full((k, k if l is None else l), np.array((np.inf, 0, np.inf, 0, "interrupted"), PAIR))
     if l is not None:
         return list(product(range(k), range(l))), found
-    for name, value in (("distance", 0.0), ("upper_bound", 0.0), ("status", "converged")):
-        np.fill_diagonal(found[name], value)
+    np.fill_diagonal(found, np.array((0, 0, 0, 0, "converged"), PAIR))
     return list(combinations(range(k), 2)), found
+
+
+def _columns(found):
+    return {name: found[name].copy() for name in FIELDS}
 
 
 def _solve_all(first, second, pairs, options, executor, found, count, save, key, symmetric):
@@ -137,13 +139,12 @@ def _solve_all(first, second, pairs, options, executor, found, count, save, key,
     saved = time.monotonic()
     for index, rows in completed(_solve, tasks, executor):
         for (i, j), row in zip(chunks[index], rows, strict=True):
-            for name, value in zip(FIELDS, row, strict=True):
-                found[name][i, j] = value
-                if symmetric:
-                    found[name][j, i] = value
+            found[i, j] = row
+            if symmetric:
+                found[j, i] = row
         count(len(rows))
         if save is not None and time.monotonic() - saved > SAVE_EVERY:
-            store(save, {**found, "key": key})
+            store(save, {**_columns(found), "key": key})
             saved = time.monotonic()
 
 
@@ -189,10 +190,11 @@ def _fingerprint(first, second, gauge, tol, limit):
     return digest.hexdigest()
 
 
-def _taken_up(save, key):
+def _take_up(found, save, key):
     with np.load(npz(save), allow_pickle=False) as file:
         if "key" not in file.files:
             raise ValueError(f"save: {npz(save)} holds no distances of pairwise")
         if str(file["key"]) != key:
             raise ValueError(f"save: {npz(save)} holds distances of other clouds, another gauge or another tolerance")
-        return {name: file[name] for name in FIELDS}
+        for name in FIELDS:
+            found[name] = file[name]

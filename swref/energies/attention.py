@@ -44,8 +44,7 @@ class Attention(Checked):
         """H_mu(z_s), (N, m, d_T), for heads x (n, d)."""
         x, weights = self._particles(x, weights)
         Q, K, V, weighted_O = self._parameters(x, weights)[:4]
-        outputs = [_output(u, weighted_O) for *_, u in self._sequences(Q, K, V)]
-        return no_nan(np.array(outputs))
+        return no_nan(np.array([_output(u, weighted_O) for *_, u in self._sequences(Q, K, V)]))
 
     @silent
     def value(self, x: ArrayLike, weights: ArrayLike | None = None) -> float:
@@ -70,7 +69,7 @@ class Attention(Checked):
             for part, (left, right) in zip(gradient, ((z, dq), (z, dk), (z, dv), (residual, u)), strict=True):
                 part += left.T @ right
         gradient[0] /= np.sqrt(self.head_dim)  # the logits were scaled in Q
-        force = gradient.reshape(self.dimension, len(x)).T / len(self.tokens)
+        force = gradient.reshape(-1, len(x)).T / len(self.tokens)
         return float(no_nan(total / (2 * len(self.tokens)))), no_nan(np.ascontiguousarray(force))
 
     @silent
@@ -83,12 +82,6 @@ class Attention(Checked):
         Q, K, V = self._parameters(x, weights)[:3]
         counts = [(1 / np.einsum("jih,jih->jh", P, P)).mean(0) for P, *_ in self._sequences(Q, K, V)]
         return float(no_nan(np.mean(counts, axis=0) @ weights))
-
-    def _particles(self, x, weights, d=None):
-        x, weights = super()._particles(x, weights)
-        if x.shape[1] != self.dimension:
-            raise ValueError(f"x: expected d = 4 head_dim d_T = {self.dimension} columns, got shape {x.shape}")
-        return x, weights
 
     def _parameters(self, x, weights):
         """Q / sqrt(head_dim), K, V, weights * O and O, each (head_dim, d_T, n): the kernels want heads last."""

@@ -28,6 +28,8 @@ class Energy(Protocol):
 class Checked(ABC):
     """``value`` and ``force`` from one method ``value_and_force``; subclasses may give cheaper ones."""
 
+    dimension: int | None = None  # of the particles, where only one will do
+
     def value(self, x: ArrayLike, weights: ArrayLike | None = None) -> float:
         """F, a float, for particles x (n, d) and weights (n,)."""
         return self.value_and_force(x, weights)[0]
@@ -40,8 +42,8 @@ class Checked(ABC):
     def value_and_force(self, x: ArrayLike, weights: ArrayLike | None = None) -> tuple[float, np.ndarray]:
         """(value, force) for the price of the force."""
 
-    def _particles(self, x, weights, d=None):
-        x = as_cloud("x", x, d)
+    def _particles(self, x, weights):
+        x = as_cloud("x", x, self.dimension)
         return x, as_weights("weights", weights, len(x))
 
 

@@ -27,6 +27,7 @@ class MMD(Checked):
         epsilon: float | None = None, bandwidth: float | None = None,
     ):  # fmt: skip
         self.target = as_cloud("target", target)
+        self.dimension = self.target.shape[1]
         self.weights = as_weights("weights", weights, len(self.target))
         if kernel not in ("energy", "gaussian"):
             raise ValueError(f"kernel: expected 'energy' or 'gaussian', got {kernel!r}")
@@ -46,7 +47,7 @@ class MMD(Checked):
 
     @silent
     def value_and_force(self, x: ArrayLike, weights: ArrayLike | None = None) -> tuple[float, np.ndarray]:
-        x, w = self._particles(x, weights, self.target.shape[1])
+        x, w = self._particles(x, weights)
         own, own_gradient = self._field(x, x, w)
         other, other_gradient = self._field(x, self.target, self.weights)
         value = w @ (own - 2 * other) + self._target_part

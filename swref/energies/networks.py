@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from scipy.special import expit
 
 from .._session import silent
-from .._validation import as_array, no_nan
+from .._validation import as_array, as_cloud, no_nan
 from .base import Checked, blocks
 
 Activation = Literal["relu", "softplus", "tanh"] | tuple[Callable[[np.ndarray], np.ndarray], ...]
@@ -31,6 +31,7 @@ class TwoLayerNet(Checked):
     def __init__(self, inputs: ArrayLike, targets: ArrayLike, activation: Activation = "relu"):
         self.inputs = as_array("inputs", inputs, 2)
         self.targets = as_array("targets", targets, 1, (len(self.inputs),))
+        self.dimension = 1 + self.inputs.shape[1]
         if isinstance(activation, str) and activation in ACTIVATIONS:
             self.sigma, self.derivative = ACTIVATIONS[activation]
         elif isinstance(activation, (tuple, list)) and len(activation) == 2 and all(map(callable, activation)):
@@ -46,10 +47,8 @@ class TwoLayerNet(Checked):
     @silent
     def predict(self, x: ArrayLike, weights: ArrayLike | None = None, inputs: ArrayLike | None = None) -> np.ndarray:
         """H(z), (N,), at the network's own inputs or at others (N, k)."""
-        x, w = self._particles(x, weights, 1 + self.inputs.shape[1])
-        z = self.inputs if inputs is None else as_array("inputs", inputs, 2)
-        if z.shape[1] != x.shape[1] - 1:
-            raise ValueError(f"inputs: expected {x.shape[1] - 1} columns, got shape {z.shape}")
+        x, w = self._particles(x, weights)
+        z = self.inputs if inputs is None else as_cloud("inputs", inputs, self.inputs.shape[1])
         return no_nan(self._outputs(x[:, 0] * w, x[:, 1:], z))
 
     @silent
@@ -58,7 +57,7 @@ class TwoLayerNet(Checked):
 
     @silent
     def value_and_force(self, x: ArrayLike, weights: ArrayLike | None = None) -> tuple[float, np.ndarray]:
-        x, w = self._particles(x, weights, 1 + self.inputs.shape[1])
+        x, w = self._particles(x, weights)
         u, v, size = x[:, 0], x[:, 1:], len(self.targets)
         if self._by_angle is not None:
             residual = self._outputs(u * w, v, self.inputs) - self.targets

@@ -72,23 +72,21 @@ class Particles:
 
     def force(self, x):
         """g (n, d) at x (n, d)."""
-        return self._force(x, self.energy.force(self._finite(x), self.weights.copy()))
+        return self._force(x, self.energy.force(*self._copies(x)))
 
     def value_and_force(self, x):
         if hasattr(self.energy, "value_and_force"):
-            value, g = self.energy.value_and_force(self._finite(x), self.weights.copy())
+            value, g = self.energy.value_and_force(*self._copies(x))
         else:
-            value = self.energy.value(self._finite(x), self.weights.copy())
-            g = self.energy.force(x.copy(), self.weights.copy())
-        value = float(value)
-        if not np.isfinite(value):
+            value, g = self.energy.value(*self._copies(x)), self.energy.force(*self._copies(x))
+        if not np.isfinite(value := float(value)):
             raise NonFinite(f"the energy is {value}")
         return value, self._force(x, g)
 
-    def _finite(self, x):
+    def _copies(self, x):  # an energy may write on its arguments
         if not np.isfinite(x).all():
             raise NonFinite("the positions leave the range of float64")
-        return x.copy()  # an energy may write on its argument
+        return x.copy(), self.weights.copy()
 
     def _force(self, x, g):
         self.evaluations += 1

@@ -22,14 +22,9 @@ class Falling:
 
     def energy_at(self, where: ArrayLike, what: str = "times") -> np.ndarray:
         """The energy where the increasing array ``what``, such as "length", takes the values ``where``; an array."""
-        x, where = getattr(self, what), np.asarray(where, dtype=float)
-        i = np.clip(np.searchsorted(x, where, side="right"), 1, max(len(x) - 1, 1)) % len(x)
-        width = x[i] - x[i - 1]
-        share = np.clip(np.divide(where - x[i - 1], width, out=np.ones_like(where), where=width > 0), 0, 1)
-        low, high = self.energy[i - 1], self.energy[i]
-        positive = np.minimum(low, high) > 0
-        logs = (np.log(np.where(positive, E, 1.0)) for E in (low, high))
-        return np.where(positive, np.exp(_between(*logs, share=share)), _between(low, high, share))
+        x, E, where = getattr(self, what), self.energy, np.asarray(where, dtype=float)
+        logs = np.interp(where, x, np.log(np.where(E > 0, E, np.nan)))  # NaN beside an energy that is not positive
+        return np.where(np.isnan(logs), np.interp(where, x, E), np.exp(logs))
 
     def when(self, level: float, what: str = "times") -> float:
         """The value of the array ``what``, such as "forces" or "length", where the energy first is ``level`` of E(0).
@@ -39,21 +34,14 @@ class Falling:
         level = check_positive("level", level)
         if level > 1:
             raise ValueError(f"level: expected a share of the energy at the start, at most 1, got {level}")
-        x, target = getattr(self, what), level * self.energy[0]
-        reached = np.flatnonzero(self.energy <= target)
-        if not len(reached):
+        target = level * self.energy[0]
+        i = int(np.argmax(self.energy <= target))
+        if self.energy[i] > target:
             raise ValueError(f"level: the energy ends at {self.energy[-1] / self.energy[0]:.3g} of its start")
-        i = reached[0]
-        if i == 0:
-            return float(x[0])
-        low, high = self.energy[i - 1], self.energy[i]
-        if high > 0:
-            low, high, target = np.log([low, high, target])
-        return float(_between(x[i - 1], x[i], (target - low) / (high - low)))
-
-
-def _between(low, high, share):
-    return (1 - share) * low + share * high
+        x, E = (array[max(i - 1, 0) : i + 1] for array in (getattr(self, what), self.energy))
+        if E[-1] > 0:
+            target, E = np.log(target), np.log(E)
+        return float(np.interp(-target, -E, x))
 
 
 @dataclass(frozen=True, repr=False, eq=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.interpolate import CubicHermiteSpline
 
 from .._errors import NotConverged
 from .._parallel import counter
@@ -117,18 +118,15 @@ class _Run:
         self.rejected, self.trouble, self.infinite, self.rho, self.age = 0, "", False, None, 0
         self.caution = 1.0
         self.direction = np.append(np.random.default_rng(0).standard_normal(self.x.size), 0.0)
-        if resume is None:
-            self.t, self.h, self.integral, self.length = 0.0, None, 0.0, 0.0
-            self.snapshots, self.marks = [], marks
-            self.record = {name: [] for name in RECORDED}
+        self.t, self.h, self.integral, self.length, self.start = 0.0, None, 0.0, 0.0, self.energy
+        self.rows, self.snapshots, self.marks = [], [], marks
+        if resume is not None:
+            self._take_up(resume)
+        else:
             self._note(0.0)
             if marks[0] == 0:
                 self._snapshot(marks.pop(0), self.x)
-        else:
-            self._take_up(resume)
-            done = max([self.t, *resume.snapshot_times])
-            self.marks = [mark for mark in marks if mark > done]
-        self.largest = np.abs(self.record["energy"]).max()  # what rounding of energies is relative to
+        self.largest = max(abs(E) for _, E, *_ in self.rows)  # what rounding of energies is relative to
 
     def _take_up(self, old):
         for name, now in (("energy", self.energy), ("dissipation", self.rate[-1])):
@@ -136,11 +134,15 @@ class _Run:
             if abs(now - then) > AGREE * np.abs(getattr(old, name)).max():
                 raise ValueError(f"resume: its last {name} is {then:.10g}, but this energy and gauge give {now:.10g}")
         self.t, self.h, self.rejected = float(old.times[-1]), old.next_step, old.rejected
-        self.integral = float(old.energy[0] - old.energy[-1] - old.residual[-1])
-        self.length = float(old.length[-1])
+        self.start, self.length = float(old.energy[0]), float(old.length[-1])
+        self.integral = self.start - float(old.energy[-1] + old.residual[-1])
         self.particles.evaluations += old.evaluations
         self.snapshots = list(zip(old.snapshot_times, old.positions, strict=True))
-        self.record = {name: list(getattr(old, name)) for name in RECORDED}
+        self.rows = list(zip(*(getattr(old, name) for name in RECORDED), strict=True))
+        self.marks = [mark for mark in self.marks if mark > max([self.t, *old.snapshot_times])]
+
+    def residual(self):
+        return self.start - self.energy - self.integral
 
     def go(self, max_steps, count):
         """Step until something ends the run; returns the status."""
@@ -182,7 +184,7 @@ class _Run:
         moved = particles.norm(new[:-1] - y[:-1])
         doubt = particles.norm(stepper.local_error(y, self.rate, new, rate, h)[:-1])
         missing, noise = self.energy - energy - gained, NOISE * max(self.largest, abs(energy)) + TINY
-        spare = max(tol * self.integral - abs(self.record["residual"][-1]), 0.0)
+        spare = max(tol * self.integral - abs(self.residual()), 0.0)
         error = max(
             doubt / (tol * np.sqrt(moved * (self.length + moved)) + 8 * EPS * np.abs(x).max() + TINY),
             abs(missing) / (tol * gained / 2 + spare / BANKED + noise),
@@ -195,8 +197,8 @@ class _Run:
 
         self.caution = min(2 * self.caution, CAUTION) if doubt > ZIGZAG * moved else max(RELAX * self.caution, 1.0)
         steepest = np.linalg.norm((rate - self.rate)[:-1]) / max(np.linalg.norm((new - y)[:-1]), TINY)
-        start, v = self.x, self.rate[:-1].reshape(x.shape)
-        end, v_end = x, rate[:-1].reshape(x.shape)
+        slopes = [h * one[:-1].reshape(x.shape) for one in (self.rate, rate)]
+        between = CubicHermiteSpline([0, 1], [self.x, x], slopes)
         self.x, self.energy, self.rate, self.rank = x, energy, rate, rank
         then, self.t = self.t, self.t_end if h == left else self.t + h
         self.rho, self.age, self.trouble = max(rho, STIFFER * steepest), self.age + 1, ""
@@ -207,7 +209,7 @@ class _Run:
         self._note(h)
         while self.marks and self.marks[0] <= self.t:
             mark = self.marks.pop(0)
-            self._snapshot(mark, _hermite(start, h * v, end, h * v_end, (mark - then) / h) if mark < self.t else x)
+            self._snapshot(mark, between((mark - then) / h) if mark < self.t else x)
 
     def _look_ahead(self, y, left):
         """(longest step, spectral radius at y): the latter anew when it is unknown or old."""
@@ -243,12 +245,8 @@ class _Run:
         v = self.rate[:-1].reshape(self.x.shape)
         all_above = self.rank == v.shape[1] or slope2 == 0
         speed = np.sqrt(slope2) if all_above else tangent_norm(v, self.particles.gauge, self.particles.weights)
-        E0 = self.record["energy"][0] if self.record["energy"] else self.energy
-        left_over = E0 - self.energy - self.integral
-        forces = self.particles.evaluations
-        row = (self.t, self.energy, slope2, left_over, speed, self.length, forces, self.rank, h)
-        for name, value in zip(RECORDED, row, strict=True):
-            self.record[name].append(value)
+        spent = self.length, self.particles.evaluations, self.rank, h
+        self.rows.append((self.t, self.energy, slope2, self.residual(), speed, *spent))  # RECORDED
 
     def _snapshot(self, mark, x):
         self.everyone[self.particles.used] = x
@@ -258,7 +256,7 @@ class _Run:
         """Everything so far."""
         self.everyone[self.particles.used] = self.x
         return FlowResult(
-            **{name: np.array(values) for name, values in self.record.items()},
+            **dict(zip(RECORDED, map(np.array, zip(*self.rows, strict=True)), strict=True)),
             snapshot_times=np.array([time for time, _ in self.snapshots]),
             positions=np.array([x for _, x in self.snapshots]).reshape(-1, *self.everyone.shape),
             final=self.everyone.copy(),
@@ -269,11 +267,6 @@ class _Run:
             evaluations=self.particles.evaluations,
             next_step=float(self.h or 0),
         )
-
-
-def _hermite(a, va, b, vb, s):
-    """The cubic with values a, b and derivatives va, vb at 0 and 1, at s."""
-    return (1 + 2 * s) * (1 - s) ** 2 * a + s * (1 - s) ** 2 * va + s * s * (3 - 2 * s) * b + s * s * (s - 1) * vb
 
 
 def _start(x0, weights, resume):

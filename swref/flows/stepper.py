@@ -8,6 +8,7 @@ that of a gradient flow is. Ten stages so replace the sixty steps of a standard 
 from functools import cache
 
 import numpy as np
+from numpy.polynomial.chebyshev import chebder, chebval
 
 DAMPING = 2 / 13
 MOST_STAGES = 200
@@ -25,19 +26,12 @@ MOST_H_RHO = (MOST_STAGES**2 - 1) / 1.54
 def _coefficients(s):
     """(first, [(mu_j, nu_j, mu~_j, gamma~_j)]), j = 2..s, of the three-term recurrence."""
     w0 = 1 + DAMPING / s**2
-    T, dT, ddT = [1.0, w0], [0.0, 1.0], [0.0, 0.0]
-    for _ in range(2, s + 1):
-        ddT.append(4 * dT[-1] + 2 * w0 * ddT[-1] - ddT[-2])
-        dT.append(2 * T[-1] + 2 * w0 * dT[-1] - dT[-2])
-        T.append(2 * w0 * T[-1] - T[-2])
-    w1 = dT[s] / ddT[s]
-    b = [ddT[max(j, 2)] / dT[max(j, 2)] ** 2 for j in range(s + 1)]
-    a = [1 - b[j] * T[j] for j in range(s + 1)]
-    rows = []
-    for j in range(2, s + 1):
-        mu_tilde = 2 * b[j] * w1 / b[j - 1]
-        rows.append((2 * b[j] * w0 / b[j - 1], -b[j] / b[j - 2], mu_tilde, -a[j - 1] * mu_tilde))
-    return b[1] * w1, rows
+    T, dT, ddT = (chebval(w0, chebder(np.eye(s + 1), order)) for order in range(3))  # T_0 .. T_s at w0
+    w1, b = dT[s] / ddT[s], ddT[2:] / dT[2:] ** 2
+    b = np.append([b[0], b[0]], b)
+    a, ratio = 1 - b * T, b[2:] / b[1:-1]
+    rows = np.column_stack([2 * w0 * ratio, -b[2:] / b[:-2], 2 * w1 * ratio, -a[1:-1] * 2 * w1 * ratio])
+    return float(b[1] * w1), rows.tolist()
 
 
 def step(field, y, f, h, s):
@@ -63,12 +57,10 @@ def spectral_radius(field, y, f, direction, length, calls):
     rho = 0.0
     for _ in range(calls):
         change = field(y + direction * (length / np.linalg.norm(direction))) - f
-        size = np.linalg.norm(change)
-        settled = abs(size / length - rho) <= 0.05 * size / length
-        rho = size / length
-        if size == 0:
+        before, rho = rho, np.linalg.norm(change) / length
+        if rho == 0:
             break
         direction = change
-        if settled:
+        if abs(rho - before) <= 0.05 * rho:
             break
     return 1.2 * rho, direction

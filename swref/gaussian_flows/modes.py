@@ -71,7 +71,7 @@ class Modes:
                 if len(found) and lost is None:
                     self.arrived[mode] = t
                 elif len(found):
-                    self.alive[lost, mode], self.lost[mode] = False, min(self.lost[mode], t)
+                    self.alive[lost, mode], self.lost[mode] = False, t
 
     def _row(self, t, y):
         energy = (self.error(y) ** 2).sum() / 2

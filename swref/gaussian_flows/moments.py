@@ -11,7 +11,7 @@ from scipy.interpolate import CubicHermiteSpline
 
 from .._results import Report
 from .._session import steady
-from .._validation import EPS, as_array, as_psd, check_methods, check_positive, psd_eigh
+from .._validation import EPS, as_array, as_psd, check_methods, psd_eigh
 from ..flows import FlowResult, flow
 from ..gauges import Gauge
 from ..lmo import dual_norm
@@ -101,10 +101,9 @@ def gaussian_flow(
     factor = (U * np.sqrt(lam))[:, keep] * np.sqrt(scale)
     rows = np.sqrt(factor.shape[1] + 1) * np.vstack([factor.T, m0])
     lifted = _Rows(energy)
-    times = np.linspace(0, check_positive("t_end", t_end), POINTS) if times is None else times
     cutoff = max(tol, CUTOFF) if cutoff is None else cutoff
     options = {"tol": tol, "cutoff": cutoff, "max_steps": max_steps, "strict": strict, "progress": progress}
-    run = flow(lifted, rows, gauge, t_end=t_end, snapshot_times=times, **options)
+    run = flow(lifted, rows, gauge, t_end=t_end, n_snapshots=POINTS, snapshot_times=times, **options)
 
     mean, covariance = _moments(run.positions)
     values = np.array([lifted.value(x, run.weights) for x in run.positions])

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._measures import unit_scale
-from .._results import Result, finish, scaled_back, squared_back
+from .._results import Result, finish, scaled_back, settled, squared_back, weightiest
 from .._rounding import moment_upper, radius
 from .._session import silent, steady
 from .._validation import EPS, as_array, as_clouds, as_fraction, as_psd, as_tolerance, as_weights, check_count
@@ -187,9 +187,7 @@ def _transport(means, pair, equal, gauge, tol, max_iter):
     moment = steps @ steps.T
     upper = moment_upper(gauge, moment, steps.shape[1], apart + joint)
     lower = metric_lower(gauge, solution.metric, F0, F1, shift, equal, apart)
-    status = solution.status
-    if status == "converged" and upper - lower > tol * upper + slack:
-        status = "rounding"
+    status = settled(solution.status, lower, upper, tol, slack)
     with np.errstate(over="ignore", under="ignore"):
         K = X @ Y.T * scale * scale
     attained = {"moment": moment, "metric": solution.metric}
@@ -203,8 +201,7 @@ def _mixed_correlation(solution):
     C is the mean of the correlations C_k = U_k V_k^T, and R R^T = I - C C^T, written as the sum of squares
     sum_k weights_k ((C_k - C)(C_k - C)^T + I - C_k C_k^T): the difference itself would be rounding when C is a map.
     """
-    used = np.flatnonzero(solution.weights)
-    weights, handles = solution.weights[used], [solution.handles[k] for k in used]
+    weights, handles = weightiest(solution, 0.0)
     C = sum(weight * handle[0] for weight, handle in zip(weights, handles, strict=True))
     parts = [np.sqrt(w) * part for w, (one, free) in zip(weights, handles, strict=True) for part in (one - C, free)]
     return C, np.transpose(np.linalg.qr(np.column_stack(parts).T, mode="r"))

@@ -11,8 +11,9 @@ from scipy.optimize import fminbound, nnls
 
 from .._rounding import gauge_error, gauge_upper, metric_size, moment_upper, rounding
 from .._validation import EPS
-from ..gauges import Gauge, Multiple
+from ..gauges import Gauge, Multiple, get_gauge
 from ..gauges.door import attained
+from ..network import c_transform
 
 DENSITY = 8 * EPS  # relative error of the densities: mass one, a floor, divided by the volume of a cell
 MIXED = (1e-12, 1e-9, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1, 0.5)  # shares of a positive curve, beyond the least
@@ -25,43 +26,41 @@ HEAVY = 1e3  # weight of the row that makes least-squares weights sum to one
 
 
 class Problem:
-    """The discrete problem between densities (nx, ny) of mass one, and the bounds that any iterate gives."""
+    """The discrete problem between densities (nx, ny) of mass one, and the bounds that any iterate gives.
 
-    def __init__(self, grid, rho0, rho1, gauge, d, constant_metric, equal=False):
+    ``gauge`` is that of dimension d, and ``strength`` its largest value of a direction, by which it is divided. On the
+    line, d = 1, nothing moves across, and gamma(s) = gamma(1) s: the trace in the plane says the same.
+    """
+
+    def __init__(self, grid, rho0, rho1, gauge, d, equal=False):
         """``equal``: the densities are equal as given, and not by rounding."""
         self.grid, self.rho0, self.rho1, self.equal = grid, rho0, rho1, equal
-        self.d, self.constant_metric = d, constant_metric
         self.strength = max(attained(gauge, np.outer(e, e))[1] for e in np.eye(d))
-        self.gauge = gauge if self.strength == 1 else gauge * (1 / self.strength)
+        gauge = get_gauge("trace") if d == 1 else gauge
+        self.gauge = gauge if d == 1 or self.strength == 1 else gauge * (1 / self.strength)
         while isinstance(gauge, Multiple):
             gauge = gauge.gauge
-        self.interior, self.unit = _interior(self.gauge, d), self.gauge.value(np.eye(d))
+        self.interior, self.unit = _interior(self.gauge), self.gauge.value(np.eye(2))
         self.K = _Hull(self.gauge, self.interior) if type(gauge).project is Gauge.project else self.gauge
 
     def displacement(self):
         """About the distance: that of the marginals in W_1, and at least a cell."""
         gap = (self.rho1 - self.rho0) * self.grid.cell
-        moved = [np.abs(np.cumsum(gap.sum(1 - k))).sum() * self.grid.h[k] for k in range(self.d)]
-        return max(float(np.linalg.norm(moved)), min(self.grid.h[: self.d]))
+        moved = [np.abs(np.cumsum(gap.sum(1 - k))).sum() * self.grid.h[k] for k in (0, 1)]
+        return max(float(np.linalg.norm(moved)), min(self.grid.h))
 
     def project(self, A):
-        """On K, the entries (11, 12, 22) of each interval's matrix, or of their mean."""
-        Q = np.array([entries_of(self.K.project(one)) for one in self._per_metric(A)])
-        return np.broadcast_to(Q, (self.grid.n_time, 3))
+        """On K, the entries (11, 12, 22) of each interval's matrix."""
+        return np.array([entries_of(self.K.project(one)) for one in matrices_of(A)])
 
     def refine(self, S):
         """Let a hull know the second moments, up to a factor, given by their entries (n_time, 3)."""
         if isinstance(self.K, _Hull):
-            for one in self._per_metric(S):
+            for one in matrices_of(S):
                 self.K.refine(one)
 
-    def _per_metric(self, entries):
-        A = entries.mean(0, keepdims=True) if self.constant_metric else entries
-        return matrices_of(A)[:, : self.d, : self.d]
-
     def moments(self, rho, m):
-        """S_k = int m m^T / rho dx, (n_time, d, d); infinite where mass moves without density."""
-        m = m[: self.d]
+        """S_k = int m m^T / rho dx, (n_time, 2, 2); infinite where mass moves without density."""
         with np.errstate(divide="ignore"):
             v = np.divide(m, rho, out=np.zeros_like(m), where=m != 0)
         return np.einsum("atxy,btxy->tab", v, m) * self.grid.cell
@@ -69,7 +68,6 @@ class Problem:
     def action(self, S):
         if not np.isfinite(S).all():
             return np.inf
-        S = S.mean(0, keepdims=True) if self.constant_metric else S
         return float(np.mean([self.gauge.value(one) for one in S]))
 
     def resting_pair(self):
@@ -87,7 +85,7 @@ class Problem:
         grid = self.grid
         g = grid.ends(self.rho0, self.rho1)
         ends, parts = np.linalg.norm(g), 2 * np.linalg.norm(rho) / grid.dt
-        parts += sum(np.linalg.norm(m[axis]) / grid.h[axis] for axis in range(self.d))
+        parts += sum(np.linalg.norm(part) / step for part, step in zip(m, grid.h, strict=True))
         error = (DENSITY + rounding(2)) * ends + rounding(4) * parts
         return grid.stability * (np.linalg.norm(grid.residual(rho, m, g)) + error)
 
@@ -104,9 +102,7 @@ class Problem:
         S = self.moments(rho, m)
         if not (share < 0.5 and np.isfinite(S).all()):
             return np.inf
-        terms = rho[0].size * (len(S) if self.constant_metric else 1) + 8
-        S = S.mean(0, keepdims=True) if self.constant_metric else S
-        action = np.mean([gauge_upper(self.gauge, one, terms) for one in S]) * (1 + rounding(len(S)))
+        action = np.mean([gauge_upper(self.gauge, one, terms=rho[0].size + 8) for one in S]) * (1 + rounding(len(S)))
         moved = self.unit * self.grid.cell * self.grid.dt * residue * share
         return float((np.sqrt(action) + np.sqrt(moved)) ** 2 / (1 - share) * (1 + 8 * EPS))
 
@@ -135,12 +131,12 @@ class Problem:
         On each interval d phi/dt + grad phi^T Q^-1 grad phi / 4 is bounded from above in every cell, the determinant of
         Q from below. Shifting lowers the value by as much as the potential, because the masses are exactly one.
         """
-        grid, d = self.grid, self.d
+        grid = self.grid
         middle = 0.5 * (phi.max() + phi.min())
         ends = phi[-1] - middle, phi[0] - middle
         size = np.abs(phi - middle).max()
-        a, b = grid.A(phi), grid.B(phi - middle)[:d]
-        slope = [2 * EPS * size / step for step in grid.h[:d]]  # rounding of b: of differences of averages over time
+        a, b = grid.A(phi), grid.B(phi - middle)
+        slope = [2 * EPS * size / step for step in grid.h]  # rounding of b: of differences of averages over time
         H = _quadratic_upper(Q, b, slope)
         worst = (a + 4 * EPS * np.abs(a) + H).max((1, 2))
         terms = np.concatenate([(grid.cell * self.rho1 * ends[0]).ravel(), (-grid.cell * self.rho0 * ends[1]).ravel()])
@@ -152,7 +148,7 @@ class Problem:
     def lower(self, phi, Q):
         """(L, sharp, phi, Q): a potential and metrics that satisfy the constraint in every cell, and their value."""
         grid = self.grid
-        a, b = grid.A(phi), grid.B(phi)[: self.d]
+        a, b = grid.A(phi), grid.B(phi)
         value = grid.cell * (np.vdot(self.rho1, phi[-1]) - np.vdot(self.rho0, phi[0]))
         best = (-np.inf, phi, Q)
         for share in INTERIOR:
@@ -177,17 +173,16 @@ class Problem:
 
         phi(1, y) - phi(0, x) <= (y - x)^T Q (y - x) for one Q in K, here for the last potential.
         """
-        from .kernels import hopf_lax
-
-        full = np.zeros((2, 2))
-        full[: self.d, : self.d] = Q
-        first = hopf_lax(phi, full, *self.grid.h)
-        last = -hopf_lax(-first, full, *self.grid.h)
-        sides = np.multiply(self.grid.shape, self.grid.h)
-        error = 16 * EPS * (2 * full.diagonal() @ sides**2 + np.abs(first).max() + np.abs(last).max())
-        terms = self.grid.cell * np.concatenate([(self.rho1 * last).ravel(), (-self.rho0 * first).ravel()])
+        grid, (lam, U) = self.grid, np.linalg.eigh(Q)
+        L = U * np.sqrt(np.maximum(lam, 0))
+        images = (np.indices(grid.shape).reshape(2, -1).T * grid.h) @ L
+        first = -c_transform(images, images, phi.ravel())
+        last = c_transform(images, images, -first)
+        sides = np.multiply(grid.shape, grid.h)
+        error = 16 * EPS * (2 * Q.diagonal() @ sides**2 + np.abs(first).max() + np.abs(last).max())
+        terms = grid.cell * np.concatenate([self.rho1.ravel() * last, -self.rho0.ravel() * first])
         error += (DENSITY + rounding(4)) * fsum(np.abs(terms))
-        return max((fsum(terms) - error) / metric_size(self.gauge, Q) * (1 - 4 * EPS), 0.0)
+        return max((fsum(terms) - error) / metric_size(self.gauge, L @ L.T) * (1 - 4 * EPS), 0.0)
 
     def cells_upper(self, pair, safe):
         """An upper bound of W^2 between densities constant on cells: gamma of the mean moment of one exact curve.
@@ -207,14 +202,9 @@ class Problem:
 
     def _node_densities(self, m):
         """Those that the fluxes leave at the nodes, and at the last one rho1, which they reach up to rounding."""
-        nodes = np.concatenate([self.rho0[None], self.rho0 - self.grid.dt * np.cumsum(self._outflow(m, np.diff), 0)])
+        nodes = np.concatenate([self.rho0[None], self.rho0 - self.grid.dt * np.cumsum(self.grid.outflow(m), 0)])
         nodes[-1] = self.rho1
         return nodes
-
-    def _outflow(self, m, across):
-        """Fluxes through the faces of each cell, their differences or (``across`` = _sum) sums, per unit of time."""
-        grid = self.grid
-        return np.sum([across(grid.fluxes(m, axis), axis=1 + axis) / grid.h[axis] for axis in range(self.d)], 0)
 
     def _exact_cost(self, nodes, m):
         """An upper bound of W^2 from fluxes m: tau, which bounds the error of the nodes, is added to all densities.
@@ -230,25 +220,25 @@ class Problem:
     def _exact_moment(self, nodes, m):
         """The integral over time of int m m^T / rho dx along the curve."""
         grid = self.grid
-        F = [grid.fluxes(m, axis) for axis in range(self.d)]
+        F = [grid.fluxes(m, axis) for axis in (0, 1)]
         cells = [0.5 * _sum(f, 1 + axis) for axis, f in enumerate(F)]
         steps = [np.diff(f, axis=1 + axis) for axis, f in enumerate(F)]
         inverse = _inverse_logarithmic_mean(nodes[:-1], nodes[1:])
         S = np.einsum("txy,atxy,btxy->ab", inverse, cells, cells)
-        S[np.diag_indices(self.d)] += [(inverse * step**2).sum() / 12 for step in steps]
+        S[np.diag_indices(2)] += [(inverse * step**2).sum() / 12 for step in steps]
         return S * (grid.cell * grid.dt)
 
     def _end_error(self, m):
         """At least what moving the ends may cost, a distance."""
         grid = self.grid
-        missed = np.abs(self.rho0 - self.rho1 - grid.dt * self._outflow(m, np.diff).sum(0))
-        moved = self.rho0 + self.rho1 + grid.dt * self._outflow(np.abs(m), _sum).sum(0)
+        missed = np.abs(self.rho0 - self.rho1 - grid.dt * self.grid.outflow(m).sum(0))
+        moved = self.rho0 + self.rho1 + grid.dt * self.grid.outflow(np.abs(m), _sum).sum(0)
         error = (DENSITY + rounding(grid.n_time + 12)) * moved
         tau = (missed + error).max()
-        sides = np.multiply(grid.shape, grid.h)[: self.d]
+        sides = np.multiply(grid.shape, grid.h)
         mass = grid.cell * (2 * tau * missed.size + 0.5 * (missed + error).sum()) * (1 + rounding(missed.size))
         # three distances, of masses that add up to ``mass``
-        return np.sqrt(3 * self.unit * (sides @ sides) * mass) * (1 + gauge_error(self.d))
+        return np.sqrt(3 * self.unit * (sides @ sides) * mass) * (1 + gauge_error(2))
 
 
 def _sum(F, axis):
@@ -258,13 +248,10 @@ def _sum(F, axis):
 
 
 def _quadratic_upper(Q, b, slope):
-    """At least b^T Q^-1 b / 4, (n_time, nx, ny), for metrics Q (n_time, d, d) and gradients b (d, n_time, nx, ny).
+    """At least b^T Q^-1 b / 4, (n_time, nx, ny), for metrics Q (n_time, 2, 2) and gradients b (2, n_time, nx, ny).
 
-    ``slope`` (d,) bounds the absolute error of b; its relative error is 4 eps.
+    ``slope`` (2,) bounds the absolute error of b; its relative error is 4 eps.
     """
-    b = np.abs(b[0]) if len(b) == 1 else b
-    if Q.shape[-1] == 1:
-        return (b * (1 + 4 * EPS) + slope[0]) ** 2 / (4 * Q[:, 0, 0, None, None]) * (1 + 8 * EPS)
     q11, q12, q22 = (Q[:, i, j, None, None] for i, j in ((0, 0), (0, 1), (1, 1)))
     determinant = q11 * q22 - q12 * q12 - 4 * EPS * q11 * q22
 
@@ -306,20 +293,18 @@ class _Hull:
         return np.tensordot(theta / theta.sum(), self.atoms, 1)
 
 
-def _interior(gauge, d):
+def _interior(gauge):
     """A positive definite element of K: the mean of supports, added until no direction is missing."""
-    atoms = [attained(gauge, np.eye(d))[0]]
-    for _ in range(d):
+    atoms = [attained(gauge, np.eye(2))[0]]
+    for _ in range(2):
         u = np.linalg.eigh(np.mean(atoms, 0))[1][:, 0]
         atoms.append(attained(gauge, np.outer(u, u))[0])
     return np.mean(atoms, 0)
 
 
 def entries_of(Q):
-    """Entries 11, 12, 22 of symmetric matrices of order 1 or 2."""
-    if Q.shape[-1] == 1:
-        return Q[..., 0, 0, None] * np.array([1.0, 0.0, 0.0])
-    return np.stack([Q[..., 0, 0], Q[..., 0, 1], Q[..., 1, 1]], -1)
+    """Entries 11, 12, 22 of symmetric matrices (..., 2, 2)."""
+    return Q[..., [0, 0, 1], [0, 1, 1]]
 
 
 def matrices_of(q):

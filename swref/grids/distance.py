@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import fsum
+from operator import itemgetter
 from types import SimpleNamespace
 
 import numpy as np
@@ -26,7 +27,7 @@ from .spacetime import SpaceTime
 FIRST_CHECK, CHECK_GROWTH = 25, 1.2  # bounds cost some 25 iterations, so they are computed at growing intervals
 RELAXATION = 1.9
 REFINE_EVERY = 5  # iterations after which a gauge without projection is asked for supports
-UNITS = 32 * EPS  # relative rounding of the units of the answer
+UNITS = 48 * EPS  # relative rounding of the units of the answer, and on the line of the gauge itself
 BALANCE_EVERY, BALANCE_UNTIL = 25, 600  # iterations in which the penalty follows the residuals
 
 
@@ -41,7 +42,7 @@ class DynamicResult(Result):
     d phi/dt + grad phi^T Q^-1 grad phi / 4 <= 0 in every cell, and ``lower_bound`` is the integral of
     rho1 phi(1) - rho0 phi(0), all up to rounding, by which the bounds are widened. ``metric`` is the mean of
     ``metrics``, ``moment`` that of the S_k = int m m^T / rho dx of the intervals. ``upper_bound`` is the mean of
-    gamma(S_k), or gamma(``moment``), which is no larger, for a ``constant_metric``.
+    gamma(S_k).
 
     ``continuous_lower`` and ``continuous_upper`` have no discretization error, but bound two different squared
     distances: the first is below that of atoms at the cell centres, the second above that of densities constant on each
@@ -71,8 +72,7 @@ class DynamicResult(Result):
 @steady
 def dynamic_transport(
     rho0: ArrayLike, rho1: ArrayLike, gauge: str | Gauge, *, spacing: ArrayLike | None = None, n_time: int = 16,
-    floor: float = 1e-3, constant_metric: bool = False, tol: float = 5e-3, max_iter: int = 3000, strict: bool = True,
-    progress: bool = False,
+    floor: float = 1e-3, tol: float = 5e-3, max_iter: int = 3000, strict: bool = True, progress: bool = False,
 ) -> DynamicResult:  # fmt: skip
     """W_gamma^2 = min int_0^1 gamma(int m m^T / rho dx) dt over d rho/dt + div m = 0, on a grid, certified.  [Sec. 4]
 
@@ -85,8 +85,7 @@ def dynamic_transport(
     ``floor``: this fraction of the mass of each density is spread evenly over the domain first, because in vacuum the
     bounds meet slowly. Everything returned is about the mixtures. Their W^2 is at most (1 - floor) times that of the
     densities given: couple the mixtures by the mixture of an optimal plan and the identity
-    (floor 1e-3 lowers it by 0.17 % for the two bumps of benchmarks/dynamic.py). ``constant_metric``: one Q
-    for all times, which does not change W^2 and gives a slightly smaller discrete value.
+    (floor 1e-3 lowers it by 0.17 % for the two bumps of benchmarks/dynamic.py).
 
     Converged when U - L <= tol U + 128 eps gamma(I) mass side^2, ``side`` the longest side of the domain; "rounding"
     when only the widening of the bounds prevents it. The bounds U, L hold to the last digit whatever the status, on the
@@ -113,20 +112,20 @@ def dynamic_transport(
     heights = fsum(a.ravel())
     a, b = ((1 - floor) * (f / fsum(f.ravel())) + floor / f.size for f in (a, b))
     densities, equal = (f.reshape(grid.shape) / grid.cell for f in (a, b)), np.array_equal(rho0, rho1)
-    problem = Problem(grid, *densities, gauge=gauge, d=d, constant_metric=constant_metric, equal=equal)
+    problem = Problem(grid, *densities, gauge=gauge, d=d, equal=equal)
     scale = side * np.sqrt(size0) * np.sqrt(heights) * np.prod(np.sqrt(h))  # side * mass^(1/2), without overflow
     root = np.sqrt(problem.strength)
 
-    slack = 64 * EPS * problem.gauge.value(np.eye(d))
+    slack = 64 * EPS * problem.unit
     with reporter(progress, "dynamic_transport", " iterations") as report:
         found = _solve(problem, tol, slack, max_iter, report)
     phi, Q, (rho, m) = found.phi, found.metrics, found.pair
-    S = problem.moments(rho, m)
+    S, metrics = problem.moments(rho, m)[:, :d, :d], Q[:, :d, :d] * problem.strength
     lower, upper = problem.atoms_lower(phi[-1], Q.mean(0)), problem.cells_upper(found.pair, found.safe)
     # ``scale`` and ``strength`` are rounded too, and the cells' sides.
     found.lower, lower = (bound * (1 - UNITS) for bound in (found.lower, lower))
     found.upper, upper = (bound * (1 + UNITS) for bound in (found.upper, upper))
-    attained = {"moment": S.mean(0) / problem.strength, "metric": Q.mean(0) * problem.strength}
+    attained = {"moment": S.mean(0) / problem.strength, "metric": metrics.mean(0)}
     fields = scaled_back(found, scale * root, lower=found.lower, upper=found.upper, status=found.status, **attained)
     fields["iterations"] = found.iterations
     unit = size0 * heights * grid.cell
@@ -135,7 +134,7 @@ def dynamic_transport(
             **fields,
             density=rho.reshape(n_time, *shape) * unit,
             momentum=np.moveaxis(m[:d], 0, -1).reshape(n_time, *shape, d) * unit * side,
-            metrics=Q * problem.strength,
+            metrics=metrics,
             potential=phi.reshape(n_time + 1, *shape) * side * side * problem.strength,
             times=grid.midpoints,
             continuous_lower=squared_back(lower, scale * root, 0.0),
@@ -171,42 +170,38 @@ def _checked(rho0, rho1, spacing, floor):
 
 def _solve(problem, tol, slack, max_iter, report):
     """ADMM until the bounds meet: lower, upper, what attains each, status, iterations, history."""
-    grid = problem.grid
-    pair = problem.resting_pair() or grid.positive_pair(problem.rho0, problem.rho1)
-    Q = np.tile(problem.interior, (grid.n_time, 1, 1))
-    best = SimpleNamespace(lower=0.0, phi=np.zeros(grid.nodes), metrics=Q, pair=pair, status="max_iter", iterations=0)
-    best.upper, best.safe = problem.certified(*pair), pair
-    safe, admm, history, check = pair, _Admm(problem), [(0.0, best.upper)], FIRST_CHECK
-    sharp = 0.0, best.upper  # the same without widening
+    grid, admm, first = problem.grid, _Admm(problem), itemgetter(0)
+    safe = problem.resting_pair() or grid.positive_pair(problem.rho0, problem.rho1)
+    start, Q = problem.certified(*safe), np.tile(problem.interior, (grid.n_time, 1, 1))
+    lower, upper = (0.0, 0.0, np.zeros(grid.nodes), Q), (start, start, safe)  # with the same not widened, and by what
+    sharp, history = (0.0, start), [(0.0, start)]
+    check, seen, status = FIRST_CHECK, 0, "max_iter"
 
     def met(lower, upper):
         return upper - lower <= tol * upper + slack
 
-    done = 0
     try:
-        while not met(*sharp) and best.iterations < max_iter:
+        while not met(*sharp) and admm.iterations < max_iter:
             admm.step()
-            best.iterations += 1
-            if best.iterations < min(check, max_iter):
+            if admm.iterations < min(check, max_iter):
                 continue
             check = max(check + FIRST_CHECK, int(CHECK_GROWTH * check))
-            upper, sharp_upper, pair = problem.upper(*admm.pair(), safe)
-            if upper < best.upper:
-                best.upper, best.pair = upper, pair
-            lower, sharp_lower, phi, Q = problem.lower(admm.phi, admm.metrics())
-            if lower > best.lower:
-                best.lower, best.phi, best.metrics = lower, phi, Q
-            sharp = max(sharp[0], sharp_lower), min(sharp[1], sharp_upper)
+            low, up = problem.lower(admm.phi, matrices_of(admm.Q)), problem.upper(*admm.pair(), safe)
+            lower, upper = max(lower, low, key=first), min(upper, up, key=first)
+            sharp = max(sharp[0], low[1]), min(sharp[1], up[1])
+            history.append((lower[0], upper[0]))
             if report is not None:
-                report(best.lower, best.upper, best.iterations - done)
-            done = best.iterations
-            history.append((best.lower, best.upper))
+                report(*history[-1], admm.iterations - seen)
+            seen = admm.iterations
         if met(*sharp):
-            best.status = "converged" if met(best.lower, best.upper) else "rounding"
+            status = "converged" if met(*history[-1]) else "rounding"
     except KeyboardInterrupt:
-        best.status = "interrupted"
-    best.history = np.array(history)
-    return best
+        status = "interrupted"
+    (lower, _, phi, metrics), (upper, _, pair) = lower, upper
+    return SimpleNamespace(
+        lower=lower, upper=upper, phi=phi, metrics=metrics, pair=pair, safe=safe, status=status,
+        iterations=admm.iterations, history=np.array(history),
+    )  # fmt: skip
 
 
 class _Admm:
@@ -218,10 +213,9 @@ class _Admm:
 
     def __init__(self, problem):
         self.problem, grid = problem, problem.grid
-        cells = grid.shape[0] * grid.shape[1]
         self.L, self.penalty, self.iterations = np.sqrt(problem.displacement()), 4.0, 0
         self.phi, self.g = np.zeros(grid.nodes), grid.ends(problem.rho0, problem.rho1)
-        self.N, self.U = np.zeros((2, 6, grid.n_time, cells))
+        self.N, self.U = np.zeros((2, 6, grid.n_time, problem.rho0.size))
         self.mean = self.L * np.tile(entries_of(problem.interior), (grid.n_time, 1))
 
     def step(self):
@@ -249,9 +243,6 @@ class _Admm:
     def pair(self):
         """(rho, m) of the multiplier: rho >= 0, and the continuity equation holds in the limit only."""
         return self._cells(self.penalty * self.U[5] / self.L), self._cells(-self.penalty * self.U[3:5])
-
-    def metrics(self):
-        return matrices_of(self.Q)[:, : self.problem.d, : self.problem.d]
 
     def _cells(self, x):
         return x.reshape(*x.shape[:-1], *self.problem.grid.shape)

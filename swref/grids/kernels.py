@@ -83,23 +83,3 @@ def admm_cells(a, bx, by, Q, N, U, L, alpha):
             for e in range(3):
                 mean[k, e] += 2 * P[e] - Y[e]
     return change, residual, mean / cells
-
-
-@njit(cache=True)
-def hopf_lax(phi, Q, hx, hy):
-    """psi(x) = max_y phi(y) - (y - x)^T Q (y - x) over the centres of cells hx x hy; phi (nx, ny), Q (2, 2)."""
-    nx, ny = phi.shape
-    psi = np.empty((nx, ny))
-    q11, q12, q22 = Q[0, 0] * hx * hx, 2 * Q[0, 1] * hx * hy, Q[1, 1] * hy * hy
-    for i in range(nx):
-        for j in range(ny):
-            best = phi[i, j]
-            for k in range(nx):
-                u = k - i
-                base, slope = q11 * u * u, q12 * u
-                for l in range(ny):
-                    v = l - j
-                    value = phi[k, l] - (base + (slope + q22 * v) * v)
-                    best = max(best, value)
-            psi[i, j] = best
-    return psi

@@ -36,42 +36,32 @@ class SpaceTime:
         return np.diff(phi, axis=0) / self.dt
 
     def At(self, rho) -> np.ndarray:
-        f = np.zeros(self.nodes)
-        f[1:] = rho
-        f[:-1] -= rho
-        return f / self.dt
+        return -np.diff(rho, axis=0, prepend=0, append=0) / self.dt
 
     def B(self, phi) -> np.ndarray:
         """The gradient of phi on the intervals, by central differences; (2, n_time, nx, ny)."""
-        middle = 0.5 * (phi[1:] + phi[:-1])
-        b = np.zeros((2, *middle.shape))
-        for axis in (0, 1):
-            if self.shape[axis] > 1:
-                out, f = np.moveaxis(b[axis], 1 + axis, 0), np.moveaxis(middle, 1 + axis, 0)
-                step = 2 * self.h[axis]
-                np.subtract(f[2:], f[:-2], out=out[1:-1])
-                out[0], out[-1] = f[1] - f[0], f[-1] - f[-2]
-                out /= step
-        return b
+        f, b = np.pad(0.5 * (phi[1:] + phi[:-1]), ((0, 0), (1, 1), (1, 1)), mode="edge"), np.empty((2, *self.intervals))
+        np.subtract(f[:, 2:, 1:-1], f[:, :-2, 1:-1], out=b[0])
+        np.subtract(f[:, 1:-1, 2:], f[:, 1:-1, :-2], out=b[1])
+        return b / np.multiply(2, self.h)[:, None, None, None]
 
     def Bt(self, m) -> np.ndarray:
-        out = np.zeros(self.intervals)
-        for axis in (0, 1):
-            out -= np.diff(self.fluxes(m, axis), axis=1 + axis) / self.h[axis]
-        f = np.zeros(self.nodes)
-        f[1:] = 0.5 * out
-        f[:-1] += 0.5 * out
-        return f
+        out = self.outflow(m)
+        return -0.5 * np.concatenate([out[:1], out[1:] + out[:-1], out[-1:]])
+
+    def outflow(self, m, across=np.diff) -> np.ndarray:
+        """Fluxes through the faces of each cell, their differences or what ``across`` makes of them, per unit of time.
+
+        (n_time, nx, ny); the differences are div m.
+        """
+        return np.add(*(across(self.fluxes(m, axis), axis=1 + axis) / self.h[axis] for axis in (0, 1)))
 
     def fluxes(self, m, axis) -> np.ndarray:
         """Fluxes through all faces across an axis: one more than cells along it, zero on the boundary."""
-        shape = list(self.intervals)
-        shape[1 + axis] += 1
-        F = np.zeros(shape)
-        inner, cells = np.moveaxis(F, 1 + axis, 0)[1:-1], np.moveaxis(m[axis], 1 + axis, 0)
-        np.add(cells[1:], cells[:-1], out=inner)
-        inner *= 0.5
-        return F
+        cells = np.moveaxis(m[axis], 1 + axis, 0)
+        F = np.zeros((len(cells) + 1, *cells.shape[1:]))
+        F[1:-1] = 0.5 * (cells[1:] + cells[:-1])
+        return np.moveaxis(F, 0, 1 + axis)
 
     def ends(self, rho0, rho1) -> np.ndarray:
         """The right-hand side of the continuity equation."""

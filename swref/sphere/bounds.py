@@ -9,14 +9,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .._rounding import gauge_error
+from .._rounding import moment_upper, radius
 from .._validation import EPS
 
 TINY = np.finfo(float).tiny
 INNER = 8  # times d: an inner product x^T Q y, in units of sum_kl |x_k| (Q_kk Q_ll)^(1/2) |y_l|
 STEP = 4  # a coordinate of sqrt(h) y - sqrt(g) x, in units of sqrt(h) |y| + sqrt(g) |x|
-SUM = 64  # a pairwise sum of squares, relative
+SUM = 60  # terms whose sum is known as well as a pairwise sum of squares
 NEAR = 0.1  # sin^2 of the angle below which differences are more accurate, and size of q - g, relative to q, for that
+OPEN = -1e200  # a potential so low that it forbids nothing
 SNAP = 8  # s / sqrt(g h) counts as one when it is below by no more
 
 
@@ -42,12 +43,19 @@ class Plan:
         g, h = p[self.i] * (self.g / out[self.i]), q[self.j] * (self.h / into[self.j])
         return Plan(self.i, self.j, g, h, p * (self.destroyed / out), q * (self.created / into))
 
+    def scaled(self, unit):
+        return Plan(self.i, self.j, *(unit * mass for mass in (self.g, self.h, self.destroyed, self.created)))
+
     def steps(self, x, y):
         """The displacements times the root of their mass, (k', d): their sum of squares is the plan's moment."""
-        moved = np.sqrt(self.h)[:, None] * y[self.j] - np.sqrt(self.g)[:, None] * x[self.i]
+        g, u, h, v = self.ends(x, y)
+        return np.sqrt(h)[:, None] * v - np.sqrt(g)[:, None] * u
+
+    def ends(self, x, y):
+        """(masses (k',), vectors (k', d)) where they leave, and where they arrive; 0 at the origin."""
         k, l = np.flatnonzero(self.destroyed), np.flatnonzero(self.created)
-        ends = np.sqrt(self.destroyed[k])[:, None] * x[k], np.sqrt(self.created[l])[:, None] * y[l]
-        return np.concatenate([moved, *ends])
+        leaving = np.concatenate([self.g, self.destroyed[k], 0 * l]), np.concatenate([x[self.i], x[k], 0 * y[l]])
+        return *leaving, np.concatenate([self.h, 0 * k, self.created[l]]), np.concatenate([y[self.j], 0 * x[k], y[l]])
 
 
 def mixture(plans, weights, p, q):
@@ -88,11 +96,8 @@ def upper_bound(plan, gauge, p, x, q, y):
     error[still] = 0
     F = ((error**2 * plan.g)[:, None] * x[plan.i] ** 2 + (error**2 * plan.h)[:, None] * y[plan.j] ** 2).sum(0)
     F += ((row + STEP * EPS) ** 2 * plan.destroyed) @ x**2 + ((column + STEP * EPS) ** 2 * plan.created) @ y**2
-    seen = gauge.value(moment + SUM * EPS * d * np.diag(np.diag(moment)))
-    root = math.sqrt(seen) + math.sqrt(2 * d * gauge.value(np.diag(F)))
-    if root == 0:
-        return 0.0, moment
-    return root * root * (1 + 2 * gauge_error(d)) + 4 * len(steps) * TINY * gauge.value(np.eye(d)), moment
+    bound = moment_upper(gauge, moment, SUM, radius(gauge, np.sqrt(2 * d * F)))
+    return (bound + 4 * len(steps) * TINY * gauge.value(np.eye(d)) if bound else 0.0), moment
 
 
 def _row_errors(plan, p, q):
@@ -107,37 +112,36 @@ def _row_errors(plan, p, q):
 
 
 def lower_bound(Q, g, p, x, q, y):
-    """(L, f, g) = (sum p f + sum q g less rounding, potentials) from a metric Q and g (k1,), NaN where open; L >= 0.
+    """(L, f, g) = (sum p f + sum q g less rounding, potentials) from a metric Q and g (k1,), ``OPEN`` where free.
 
-    With q_ij = x_i^T Q y_j, f_i is the largest number with (q_ii - f_i)(q_jj - g_j) >= max(q_ij, 0)^2 for all j, and an
-    open g_j then likewise, both less the errors: an inner product is known to e r_i r_j with e = ``INNER`` d eps and
-    r_i = sum_k Q_kk^(1/2) |x_ik|. So q_jj - g_j is kept above 3 e r_j^2. For vectors that nearly coincide the products
-    are taken of differences, where the errors are of the order of the squared difference.
+    With q_ij = x_i^T Q y_j, f_i is the largest number with (q_ii - f_i)(q_jj - g_j) >= max(q_ij, 0)^2 for all j, and a
+    free g_j then likewise, both less the errors; L >= 0. An inner product is known to e r_i r_j with e = ``INNER`` d
+    eps and r_i = sum_k Q_kk^(1/2) |x_ik|. So q_jj - g_j is kept above 3 e r_j^2. For vectors that nearly coincide the
+    products are taken of differences, where the errors are of the order of the squared difference.
     """
     e = INNER * x.shape[1] * EPS
     root = np.sqrt(np.maximum(np.diag(Q), 0))
-    sides = [(z, ((z @ Q) * z).sum(1), np.abs(z) @ root) for z in (x, y)]
-    norm, t = sides[1][1:]
-    known = ~np.isnan(g)
-    g = _lowered(np.where(known, g, 0), norm, e * t**2)
-    c = x @ Q @ y.T
-    f = _transformed(c[:, known], *sides, kept=known, g=g, Q=Q, e=e)
-    if not known.all():
-        f = _lowered(f, sides[0][1], e * sides[0][2] ** 2)
-        g[~known] = _transformed(c.T, *sides[::-1], kept=np.full(len(x), True), g=f, Q=Q, e=e)[~known]
+    one, other = ((z, ((z @ Q) * z).sum(1), np.abs(z) @ root) for z in (x, y))
+    c, free = x @ Q @ y.T, g == OPEN
+    g = _lowered(g, *other, e)
+    f = _transformed(c, one, other, g, Q, e)
+    if free.any():
+        f = _lowered(f, *one, e)
+        g = np.where(free, _transformed(c.T, other, one, f, Q, e), g)
     terms = np.concatenate([p * f, q * g])
     bound = math.fsum(terms) - 4 * EPS * math.fsum(np.abs(terms)) - len(terms) * TINY
     return max(bound, 0.0), f, g
 
 
-def _lowered(g, norm, error):
-    """g where norm - g, which is divided by, is known well; else less twice its ``error``, which changes little."""
+def _lowered(g, y, norm, t, e):
+    """g where norm - g, which is divided by, is known well; else less twice its error, which changes little."""
+    error = e * t**2
     g = np.minimum(g, norm - error - TINY)
     return np.where(norm - g < NEAR * norm, g - 2 * error, g)
 
 
-def _transformed(c, one, other, kept, g, Q, e):
+def _transformed(c, one, other, g, Q, e):
     from .kernels import potential_transform
 
-    (x, q, r), (y, norm, t) = one, (z[kept] for z in other)
-    return potential_transform(np.ascontiguousarray(c), x, y, Q, q, r, norm, t, g[kept], e, NEAR)
+    (x, q, r), (y, norm, t) = one, other
+    return potential_transform(np.ascontiguousarray(c), x, y, Q, q, r, norm, t, g, e, NEAR)

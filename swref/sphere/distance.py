@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
@@ -11,15 +11,16 @@ from numpy.typing import ArrayLike
 
 from .._measures import unit_scale
 from .._pictures import SIZE, plan_svg
-from .._results import Result, finish, reporter, scaled_back
+from .._results import Result, finish, reporter, scaled_back, settled, weightiest
 from .._rounding import metric_size
 from .._session import steady
 from .._validation import EPS, as_array, as_fraction, as_tolerance
 from ..gauges import Gauge, gauge_for
 from ..maxmin import call_limit, solve
-from .bounds import INNER, Plan, lower_bound, mixture, upper_bound
+from .bounds import INNER, OPEN, Plan, lower_bound, mixture, upper_bound
 from .projection import project
 
+WEAK = 1e-9  # edges with c below this part of the largest are not kept for new c: on a path, their ratios multiply
 NEGLIGIBLE = 1e-150  # lighter atoms are destroyed, with the heaviest of order one: squares of ratios must not underflow
 
 
@@ -40,20 +41,14 @@ class SphericalResult(Result):
     s: sp.csr_array  # (k0, k1): sqrt(g h) where lifted together
     potentials: tuple[np.ndarray, np.ndarray]  # f (k0,), g (k1,): give L, for metric
     _measures: tuple[np.ndarray, ...]  # masses and directions of the first, of the second
-    _rest: tuple[np.ndarray, np.ndarray]  # mass destroyed (k0,), created (k1,)
+    _plan: Plan
 
     def lift(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(z0 (k, d), z1 (k, d), weights (k,)): a plan in R^d whose ends project on the two measures.
 
         sum_k weights_k (z1 - z0)(z1 - z0)^T = ``moment``. Weights sum to one and |z0|^2 + |z1|^2 = total mass of both.
         """
-        _, x, _, y = self._measures
-        g, h = (coupling.tocoo() for coupling in self.semi_couplings)
-        k, l = (np.flatnonzero(rest) for rest in self._rest)
-        mass0 = np.concatenate([g.data, self._rest[0][k], np.zeros(len(l))])
-        mass1 = np.concatenate([h.data, np.zeros(len(k)), self._rest[1][l]])
-        z0 = np.concatenate([x[g.row], x[k], 0 * y[l]])
-        z1 = np.concatenate([y[h.col], 0 * x[k], y[l]])
+        mass0, z0, mass1, z1 = self._plan.ends(*self._measures[1::2])
         unit, mass0, mass1 = unit_scale(mass0, mass1)
         weights = mass0 + mass1
         size = np.sqrt(unit) * np.sqrt(weights.sum())
@@ -121,19 +116,19 @@ def spherical_transport(
     scale = 2.0 ** (math.frexp(heaviest)[1] // 2)  # its square, a power of two, changes no digit
     oracle = SphereOracle(nu0 / scale / scale, x, nu1 / scale / scale, y)
     with reporter(progress, "spherical_transport", " oracle calls") as report:
-        solution, plan, moment, potentials = _certified(oracle, gauge, tol, max_iter, report)
-    found = {name: getattr(solution, name) for name in ("metric", "lower", "upper", "status")}
+        solution, bounds, plan, potentials = _certified(oracle, gauge, tol, max_iter, report)
+    plan = plan.scaled(scale * scale)
 
     def sparse(values):
-        return sp.csr_array((values * scale * scale, (plan.i, plan.j)), shape=(len(x), len(y)))
+        return sp.csr_array((values, (plan.i, plan.j)), shape=(len(x), len(y)))
 
     result = SphericalResult(
-        **scaled_back(solution, scale, moment=moment, **found),
+        **scaled_back(solution, scale, **bounds),
         semi_couplings=(sparse(plan.g), sparse(plan.h)),
         s=sparse(np.sqrt(plan.g) * np.sqrt(plan.h)),
         potentials=potentials,
         _measures=(nu0, x, nu1, y),
-        _rest=(plan.destroyed * scale * scale, plan.created * scale * scale),
+        _plan=plan,
     )
     return finish(result, tol, strict, f"masses up to {heaviest:.3g} hide so small a distance")
 
@@ -159,40 +154,24 @@ def _as_measure(side, masses, directions):
 
 
 def _certified(oracle, gauge, tol, max_iter, report):
-    """(the engine's solution with certified bounds and status, its mixture as one plan, moment, potentials).
-
-    What rounding does to the bounds is of the order of ``slack`` or, for measures that nearly coincide, much less. So
-    the engine stops at that gap, and goes on if more was asked for.
-    """
+    """(the engine's solution, what is certified of it, its mixture as one plan, potentials)."""
     d, size = oracle.dimension, gauge.value(np.diag(oracle.extent))
-    unit, history = 6 * INNER * d * d * EPS, np.zeros((0, 2))
-    slack, finer = unit * size, False
-    while True:
-        left = max_iter - len(history)
-        # A tenth of the tolerance is kept for dropping negligible plans from the mixture.
-        solution = solve(oracle, gauge, tol=0.9 * tol, max_iter=left, slack=slack, report=report)
-        history = np.concatenate([history, solution.history])
-        plan = _few(solution, 0.05 * tol, oracle)
-        upper, moment = upper_bound(plan, gauge, *oracle.measures)
-        lower, f, g = lower_bound(solution.metric, solution.lower_handle[1], *oracle.measures)
-        lower *= (1 - 2 * EPS) / metric_size(gauge, solution.metric)
-        met = upper - lower <= tol * upper
-        if met or finer or solution.status != "converged" or len(history) == max_iter:
-            break
-        slack, finer = unit * math.sqrt(size * upper), True
-    rounding = solution.status == "converged" or (solution.status == "stalled" and upper - lower <= unit * size)
-    status = "converged" if met else "rounding" if rounding else solution.status
-    found = replace(solution, lower=lower, upper=upper, status=status, history=history)
-    return found, plan, moment, (f, g)
+    unit = 6 * INNER * d * d * EPS
 
+    def slack(handle):  # what rounding does to the bounds is of this order: little for measures that nearly coincide
+        steps = handle[0].steps(*oracle.measures[1::2])
+        return unit * math.sqrt(size * gauge.value(steps.T @ steps))
 
-def _few(solution, budget, oracle):
-    """The solution's mixture as one plan, without plans of total weight at most ``budget``."""
-    order = np.argsort(solution.weights)
-    keep = np.sort(order[np.cumsum(solution.weights[order]) > budget])
-    weights = solution.weights[keep] / solution.weights[keep].sum()
-    p, _, q, _ = oracle.measures
-    return mixture([solution.handles[k][0] for k in keep], weights, p, q)
+    # A tenth of the tolerance is kept for dropping negligible plans from the mixture.
+    solution = solve(oracle, gauge, tol=0.9 * tol, max_iter=max_iter, slack=slack, report=report)
+    (p, _, q, _), (weights, handles) = oracle.measures, weightiest(solution, 0.05 * tol)
+    plan = mixture([plan for plan, _ in handles], weights, p, q)
+    upper, moment = upper_bound(plan, gauge, *oracle.measures)
+    lower, f, g = lower_bound(solution.metric, solution.lower_handle[1], *oracle.measures)
+    lower *= (1 - 2 * EPS) / metric_size(gauge, solution.metric)
+    status = settled(solution.status, lower, upper, tol, blurred=upper - lower <= unit * size)
+    bounds = {"moment": moment, "metric": solution.metric, "lower": lower, "upper": upper, "status": status}
+    return solution, bounds, plan, (f, g)
 
 
 class SphereOracle:
@@ -216,26 +195,24 @@ class SphereOracle:
         return lower_bound(Q, g, *self.measures)[0], steps.T @ steps, (plan, g)
 
     def _solve(self, Q):
-        """(the best plan, potentials g (k1,)) for one Q; g is NaN for atoms too light to be seen."""
-        from .kernels import empty_forest, forest_simplex
+        """(the best plan, potentials g (k1,)) for one Q; g is ``OPEN`` for atoms too light to be seen."""
+        from .kernels import Forest, forest_simplex
 
         p, x, q, y = self.measures
         n, m = len(self.rows), len(self.columns)
-        g = np.full(len(q), np.nan)
+        g = np.full(len(q), OPEN)
         g[self.columns] = ((y[self.columns] @ Q) * y[self.columns]).sum(1)
-        if n == 0 or m == 0:
-            none = np.zeros(0, int)
-            return Plan(none, none, np.zeros(0), np.zeros(0), p, q), g
         if self.forest is None:
-            self.forest = empty_forest(n, m)
+            self.forest = Forest(n, *np.full((3, n + m), -1), *np.zeros((3, n + m)))
         c = x[self.rows] @ Q @ y[self.columns].T
-        c[c < INNER * self.dimension * EPS * c.max()] = 0  # zero but for rounding, and no reason to move mass
-        flow, pivots = forest_simplex(c, self.forest, np.concatenate([p[self.rows], q[self.columns]]))
+        top = c.max(initial=0)
+        c[c < INNER * self.dimension * EPS * top] = 0  # zero but for rounding, and no reason to move mass
+        flow, pivots = forest_simplex(c, WEAK * top, self.forest, np.concatenate([p[self.rows], q[self.columns]]))
         self.pivots.append(pivots)
-        linked = self.forest.first[n:] >= 0
-        g[self.columns[linked]] -= self.forest.potential[n:][linked] ** 2
-        (e,) = np.nonzero(self.forest.row >= 0)
-        i, j, flow = self.forest.row[e], self.forest.column[e], flow[e]
+        g[self.columns] -= self.forest.potential[n:] ** 2
+        (node,) = np.nonzero(self.forest.up >= 0)
+        ends, flow = (node, self.forest.up[node]), flow[node]
+        i, j = np.minimum(*ends), np.maximum(*ends) - n
         out, into = np.bincount(i, flow, n), np.bincount(j, flow, m)
         keep = (flow > 4 * EPS * out[i]) | (flow > 4 * EPS * into[j])  # the others are zero but for rounding
         i, j, flow = self.rows[i[keep]], self.columns[j[keep]], flow[keep]

@@ -17,105 +17,78 @@ import numpy as np
 from .._njit import njit
 
 PRICE = 1e-13  # a pair enters when c_ij exceeds alpha_i beta_j by this part: a hundred times the rounding of a path
-WEAK = 1e-9  # edges with c below this part of the largest are not kept for new c: on a path, their ratios multiply
+LONELY = 1e-75  # potential of an atom without an edge, in place of zero: any c > 0 exceeds it, and no power overflows
 
 
 class Forest(NamedTuple):
-    """Trees on n rows (nodes 0 .. n-1) and m columns (nodes n ..); -1 means none.
-
-    An edge e is listed twice, as half-edge 2e at its row and 2e + 1 at its column.
-    """
+    """Rooted trees on n rows (nodes 0 .. n-1) and m columns (nodes n ..); -1 means none."""
 
     n: int
-    row: np.ndarray  # of an edge; -1: the place is free
-    column: np.ndarray
-    first: np.ndarray  # half-edge of a node; the others follow by ``after``
+    up: np.ndarray  # a node's parent
+    first: np.ndarray  # a node's first child; the others follow by ``after``
     after: np.ndarray
-    before: np.ndarray
-    free: np.ndarray  # free[0] places are free, the last one is free[free[0]]
-    up: np.ndarray  # a node's edge towards the root, when its tree was last walked
     A: np.ndarray  # sum of p alpha^2 at and below a node, when its tree was last weighed
     B: np.ndarray  # the same of q beta^2
     potential: np.ndarray  # alpha of a row, beta of a column
 
 
-def empty_forest(n, m):
-    """A forest without edges."""
-    N = n + m
-    row, column, first, up = (np.full(N, -1) for _ in range(4))
-    after, before = np.full(2 * N, -1), np.full(2 * N, -1)
-    free = np.append(N, np.arange(N))
-    return Forest(n, row, column, first, after, before, free, up, np.zeros(N), np.zeros(N), np.ones(N))
-
-
 @njit(cache=True)
-def _cut(e, forest):
-    before, after = forest.before, forest.after
-    for h, x in ((2 * e, forest.row[e]), (2 * e + 1, forest.n + forest.column[e])):
-        if before[h] >= 0:
-            after[before[h]] = after[h]
+def _cut(x, forest):
+    """Make x the root of what is below it; returns its parent."""
+    above = forest.up[x]
+    if above >= 0:
+        y = forest.first[above]
+        if y == x:
+            forest.first[above] = forest.after[x]
         else:
-            forest.first[x] = after[h]
-        if after[h] >= 0:
-            before[after[h]] = before[h]
-    forest.row[e] = -1
-    forest.free[0] += 1
-    forest.free[forest.free[0]] = e
+            while forest.after[y] != x:
+                y = forest.after[y]
+            forest.after[y] = forest.after[x]
+        forest.up[x] = -1
+    return above
 
 
 @njit(cache=True)
-def _link(i, j, forest):
-    e = forest.free[forest.free[0]]
-    forest.free[0] -= 1
-    forest.row[e], forest.column[e] = i, j
-    for h, x in ((2 * e, i), (2 * e + 1, forest.n + j)):
-        forest.after[h], forest.before[h] = forest.first[x], -1
-        if forest.first[x] >= 0:
-            forest.before[forest.first[x]] = h
-        forest.first[x] = h
+def _link(x, y, forest):
+    """Make the root x a child of y."""
+    forest.up[x], forest.after[x], forest.first[y] = y, forest.first[y], x
 
 
 @njit(cache=True)
-def _other_end(x, e, forest):
-    return forest.n + forest.column[e] if x < forest.n else forest.row[e]
+def _turn(x, forest):
+    """Make x the root of its tree."""
+    above = _cut(x, forest)
+    while above >= 0:
+        below, x, above = x, above, _cut(above, forest)
+        _link(x, below, forest)
 
 
 @njit(cache=True)
 def _walk(root, order, forest):
-    """List the nodes of root's tree in ``order``, parents first, and set ``up``; returns how many."""
-    order[0], forest.up[root], size, k = root, -1, 1, 0
+    """List the nodes of root's tree in ``order``, parents first; returns how many."""
+    order[0], size, k = root, 1, 0
     while k < size:
-        x = order[k]
+        y = forest.first[order[k]]
+        while y >= 0:
+            order[size] = y
+            size += 1
+            y = forest.after[y]
         k += 1
-        h = forest.first[x]
-        while h >= 0:
-            e = h >> 1
-            if e != forest.up[x]:
-                y = _other_end(x, e, forest)
-                order[size], forest.up[y] = y, e
-                size += 1
-            h = forest.after[h]
     return size
 
 
 @njit(cache=True)
-def _weigh(order, size, forest, mass):
-    """The sums A, B below every node of a tree that was walked."""
+def _weigh(root, order, forest, mass):
+    """``_walk``, and the sums A, B at and below every node."""
+    size = _walk(root, order, forest)
     for k in range(size):
         x = order[k]
         weight = mass[x] * forest.potential[x] ** 2
         forest.A[x], forest.B[x] = (weight, 0.0) if x < forest.n else (0.0, weight)
     for k in range(size - 1, 0, -1):
         x = order[k]
-        y = _other_end(x, forest.up[x], forest)
-        forest.A[y] += forest.A[x]
-        forest.B[y] += forest.B[x]
-
-
-@njit(cache=True)
-def _hang(root, order, forest, mass):
-    size = _walk(root, order, forest)
-    _weigh(order, size, forest, mass)
+        forest.A[forest.up[x]] += forest.A[x]
+        forest.B[forest.up[x]] += forest.B[x]
     return size
 
 
@@ -124,10 +97,7 @@ def _scale(order, size, f, forest):
     """alpha^2 times f, beta^2 over f, in one tree."""
     root = np.sqrt(f)
     for k in range(size):
-        if order[k] < forest.n:
-            forest.potential[order[k]] *= root
-        else:
-            forest.potential[order[k]] /= root
+        forest.potential[order[k]] *= root if order[k] < forest.n else 1 / root
 
 
 @njit(cache=True)
@@ -146,8 +116,8 @@ def _open_cycle(i, r, forest):
     least, leaving, x, falls = np.inf, -1, i, True
     while x != r:
         if falls and _flow(x, 1.0, forest) < least:
-            least, leaving = _flow(x, 1.0, forest), forest.up[x]
-        falls, x = not falls, _other_end(x, forest.up[x], forest)
+            least, leaving = _flow(x, 1.0, forest), x
+        falls, x = not falls, forest.up[x]
     _cut(leaving, forest)
 
 
@@ -175,15 +145,16 @@ def _enter(i, j, c, forest, mass, one, two):
 
     The tree of i is scaled by f1, that of j by f2, with A1 f1 - B1 / f1 = B2 / f2 - A2 f2, the flow through the pair.
     """
-    n, A, B, potential = forest.n, forest.A, forest.B, forest.potential
-    r = n + j
-    forest.up[i] = -2
-    size2 = _hang(r, two, forest, mass)
-    if forest.up[i] != -2:
+    A, B, r, top = forest.A, forest.B, forest.n + j, i
+    _turn(r, forest)
+    while forest.up[top] >= 0:
+        top = forest.up[top]
+    if top == r:
+        _weigh(r, two, forest, mass)
         _open_cycle(i, r, forest)
-        size2 = _hang(r, two, forest, mass)
-    size1 = _hang(i, one, forest, mass)
-    D = c[i, j] / (potential[i] * potential[r])
+    _turn(i, forest)
+    size1, size2 = _weigh(i, one, forest, mass), _weigh(r, two, forest, mass)
+    D = c[i, j] / (forest.potential[i] * forest.potential[r])
     while True:
         f2 = np.sqrt((B[i] / D + B[r] * D) / (A[i] * D + A[r] / D)) / D
         f1 = f2 * D * D  # makes the pair tight
@@ -192,99 +163,85 @@ def _enter(i, j, c, forest, mass, one, two):
         if x1 < 0 and x2 < 0:
             break
         order, root, x, at = (one, i, x1, at1) if through1 <= through2 else (two, r, x2, at2)
-        _cut(forest.up[x], forest)  # what hangs below is in balance and becomes a tree of its own
+        _cut(x, forest)  # what hangs below is in balance and becomes a tree of its own
         _scale(order, _walk(x, order, forest), at, forest)
-        size = _hang(root, order, forest, mass)
+        size = _weigh(root, order, forest, mass)
         size1, size2 = (size, size2) if root == i else (size1, size)
     _scale(one, size1, f1, forest)
     _scale(two, size2, f2, forest)
-    _link(i, j, forest)
+    _link(i, r, forest)
 
 
 @njit(cache=True)
-def _refit(c, forest, mass, order, seen):
-    """Potentials of the forest for new c: tight on every edge, every tree in balance, edges of negative flow cut."""
-    potential, stack = forest.potential, np.empty(len(order), np.int64)
-    weak = WEAK * c.max()
-    for e in range(len(order)):
-        if forest.row[e] >= 0 and c[forest.row[e], forest.column[e]] <= weak:
-            _cut(e, forest)
-    seen[:] = False
-    for start in range(len(order)):
-        stack[0], top = start, -1 if seen[start] else 0
-        while top >= 0:
-            root = stack[top]
-            top -= 1
-            potential[root], size = 1.0, _walk(root, order, forest)
-            for k in range(1, size):
-                x = order[k]
-                e = forest.up[x]
-                potential[x] = c[forest.row[e], forest.column[e]] / potential[_other_end(x, e, forest)]
-            _weigh(order, size, forest, mass)
-            f, least, node = np.sqrt(forest.B[root] / forest.A[root]) if size > 1 else 1.0, 0.0, -1
-            for k in range(1, size):
-                if _flow(order[k], f, forest) <= least:
-                    least, node = _flow(order[k], f, forest), order[k]
-            if node >= 0:
-                _cut(forest.up[node], forest)
-                stack[top + 1], stack[top + 2] = root, node
-                top += 2
-                continue
-            _scale(order, size, f, forest)
-            for k in range(size):
-                seen[order[k]] = True
+def _entry(c, x, forest):
+    """c of the pair of x and its parent."""
+    return c[x, forest.up[x] - forest.n] if x < forest.n else c[forest.up[x], x - forest.n]
 
 
 @njit(cache=True)
-def _admit_lonely(c, forest, mass, one, two):
-    """An atom without an edge has potential 0, so that any c > 0 is violated: its neediest partner enters."""
-    (n, m), potential, pivots = c.shape, forest.potential, 0
-    for x in range(n + m):
-        if forest.first[x] >= 0:
+def _refit(c, weak, forest, mass, order):
+    """Potentials of the forest for new c: tight on every edge, every tree in balance, edges of negative flow cut.
+
+    Edges with c <= ``weak`` are cut first.
+    """
+    potential, roots, left = forest.potential, np.empty(len(order), np.int64), 0
+    for x in range(len(order)):
+        if forest.up[x] >= 0 and _entry(c, x, forest) <= weak:
+            _cut(x, forest)
+    for x in range(len(order)):
+        if forest.up[x] < 0:
+            roots[left] = x
+            left += 1
+    while left > 0:
+        left -= 1
+        root = roots[left]
+        if forest.first[root] < 0:
+            potential[root] = LONELY
             continue
-        need, partner = 0.0, -1
-        for k in range(m if x < n else n):
-            ratio = c[x, k] / potential[n + k] if x < n else c[k, x - n] / potential[k]
-            if ratio > need:
-                need, partner = ratio, k
-        if partner >= 0:
-            _enter(x if x < n else partner, partner if x < n else x - n, c, forest, mass, one, two)
-            pivots += 1
-    return pivots
+        potential[root], size = 1.0, _walk(root, order, forest)
+        for k in range(1, size):
+            potential[order[k]] = _entry(c, order[k], forest) / potential[forest.up[order[k]]]
+        _weigh(root, order, forest, mass)
+        f, least, node = np.sqrt(forest.B[root] / forest.A[root]), 0.0, -1
+        for k in range(1, size):
+            if _flow(order[k], f, forest) <= least:
+                least, node = _flow(order[k], f, forest), order[k]
+        if node < 0:
+            _scale(order, size, f, forest)
+        else:
+            _cut(node, forest)
+            roots[left], roots[left + 1] = root, node
+            left += 2
 
 
 @njit(cache=True)
-def forest_simplex(c, forest, mass):
+def forest_simplex(c, weak, forest, mass):
     """Pivot, in place, until alpha_i beta_j >= c_ij to ``PRICE``; c (n, m) >= 0, mass (n + m,) > 0.
 
-    Returns the flows on the edges, by place, and the number of pivots: a few per node are usual, and at 50 per node,
-    should rounding ever make the method cycle, it stops. The forest that is handed in starts it.
+    Returns the flow between each node and its parent (n + m,), and the number of pivots: a few per node are usual, and
+    at 50 per node, should rounding ever make the method cycle, it stops. The forest that is handed in starts it,
+    without its edges of c <= ``weak``.
     """
     n, m = c.shape
-    one, two, seen = np.empty(n + m, np.int64), np.empty(n + m, np.int64), np.empty(n + m, np.bool_)
-    _refit(c, forest, mass, one, seen)
-    pivots = _admit_lonely(c, forest, mass, one, two)
+    one, two = np.empty(n + m, np.int64), np.empty(n + m, np.int64)
+    _refit(c, weak, forest, mass, one)
     alpha, beta = forest.potential[:n], forest.potential[n:]
-    i, quiet = 0, 0
+    i, quiet, pivots = 0, 0, 0
     while quiet < n and pivots < 50 * (n + m) + 1000:  # rows in turn; the worst pair of a row enters
         worst, best = 1 + PRICE, -1
-        if forest.first[i] >= 0:
-            for j in range(m):
-                if c[i, j] > worst * alpha[i] * beta[j]:
-                    worst, best = c[i, j] / (alpha[i] * beta[j]), j
+        for j in range(m):
+            if c[i, j] > worst * alpha[i] * beta[j]:
+                worst, best = c[i, j] / (alpha[i] * beta[j]), j
         quiet += 1
         if best >= 0:
             _enter(i, best, c, forest, mass, one, two)
             pivots, quiet = pivots + 1, 0
         i = i + 1 if i + 1 < n else 0
     flow = np.zeros(n + m)
-    seen[:] = False
     for root in range(n + m):
-        if not seen[root]:
-            for k in range(_hang(root, one, forest, mass)):
-                seen[one[k]] = True
-                if k > 0:
-                    flow[forest.up[one[k]]] = _flow(one[k], 1.0, forest)
+        if forest.up[root] < 0:
+            for k in range(1, _weigh(root, one, forest, mass)):
+                flow[one[k]] = _flow(one[k], 1.0, forest)
     return flow, pivots
 
 
