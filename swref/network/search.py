@@ -4,7 +4,13 @@ import numpy as np
 from scipy.spatial.distance import cdist
 
 LEAF = 6  # points
-ENTRIES = 2**22  # of a block of a matrix
+ENTRIES = 2**16  # of a matrix that are held at a time: half a megabyte stays in the cache
+
+
+def row_blocks(n, m, entries=ENTRIES):
+    """Slices that cut the n rows of an n x m matrix into blocks of about so many ``entries``."""
+    step = max(entries // m, 1)
+    return [slice(k, min(k + step, n)) for k in range(0, n, step)]
 
 
 def depth_of(n, leaf):
@@ -66,9 +72,8 @@ def c_transform(X, Y, g):
     if not len(X):
         return np.empty(0)
     if X.shape[1] > 3:
-        rows = max(ENTRIES // len(Y), 1)
-        parts = [(cdist(X[k : k + rows], Y, "sqeuclidean") - g).min(1) for k in range(0, len(X), rows)]
-        return np.concatenate(parts)
+        blocks = row_blocks(len(X), len(Y))
+        return np.concatenate([(cdist(X[rows], Y, "sqeuclidean") - g).min(1) for rows in blocks])
     from .kernels import BASE
 
     s, t = kd_order(X), kd_order(Y)
