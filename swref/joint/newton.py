@@ -148,7 +148,7 @@ def _add_gram(K, Z, D):
 
 
 def _cholesky(fresh, diagonal):
-    """The lower Cholesky factor of the matrix ``fresh()``, in its place; with more of a ``diagonal`` as rounding needs."""
+    """The lower Cholesky factor of the matrix ``fresh()``, in its place; with what rounding needs of ``diagonal``."""
     ridge = RIDGE
     while ridge < 1:
         K = fresh()
