@@ -283,13 +283,13 @@ def test_a_refined_tree_is_feasible_to_the_last_unit(kind):
     X, Y = images(np.eye(2))
     orders, sides = solver._arranged(X[0], Y[0])
     (P, n, sides, _), (fine, _, parts, first) = [*solver._levels(solver._points(X, Y, orders), sides)][-2:]
-    coarse = Basis(*sides, np.arange(n), np.arange(len(P) - n))
+    coarse = Basis.monotone(*sides, np.arange(n), np.arange(len(P) - n))
     assert_feasible(coarse, np.hstack(sides))
     assert optimise(coarse, square(P[:n, :2], P[n:, :2]), 1e-14) > 0
     assert_feasible(coarse, np.hstack(sides))
     cells = refined(coarse.tree, n, P, first, fine, np.hstack(parts))
     assert len(cells[0]) == 599
-    assert_feasible(Basis.of_cells(*cells, 300, coarse.total), np.hstack(parts))
+    assert_feasible(Basis(*cells, 300), np.hstack(parts))
 
 
 def test_blocks_carry_the_potentials_of_large_subtrees():
@@ -297,7 +297,7 @@ def test_blocks_carry_the_potentials_of_large_subtrees():
     rng = np.random.default_rng(4)
     x, y = rng.random((2, 1000, 2))
     A, B = Masses(random_weights(1000, 1), random_weights(1000, 2)).limbs()
-    basis, C = Basis(A, B, np.arange(1000), np.arange(1000)), square(x, y)
+    basis, C = Basis.monotone(A, B, np.arange(1000), np.arange(1000)), square(x, y)
     tree, blocks, n = basis.tree, basis.blocks, basis.n
     basis.fit(lambda rows, columns: C[rows, columns])
     tree_kernels.cut_blocks(tree, blocks, basis.order, n, basis.root)
@@ -318,7 +318,7 @@ def test_blocks_carry_the_potentials_of_large_subtrees():
 def test_potentials_fit_the_tree_when_pivots_run_out_of_rounds(monkeypatch):
     monkeypatch.setattr("swref.network.dense.ROUNDS", 1)
     a, b = random_weights(700, 0), random_weights(600, 1)
-    basis = Basis(*Masses(a, b).limbs(), np.arange(700), np.arange(600))
+    basis = Basis.monotone(*Masses(a, b).limbs(), np.arange(700), np.arange(600))
     C = np.random.default_rng(2).random((700, 600))
     assert optimise(basis, C, 1e-15) > 100
     f, g = basis.potentials()

@@ -10,12 +10,13 @@ Newton's equation is solved by conjugate gradients, in coordinates where the par
 from typing import NamedTuple
 
 import numpy as np
+from scipy.sparse.linalg import LinearOperator, cg
 
 from .._validation import symmetrize
 from .body import side_of
 
 SHRINK = 0.1  # of mu, once Newton's step gains less than mu per dimension
-PRODUCTS, RESIDUAL = 400, 1e-4  # of conjugate gradients: at most, and to what norm squared, relative
+PRODUCTS, RESIDUAL = 400, 1e-2  # of conjugate gradients: at most, and to what norm, relative
 STAY = 20  # Newton steps with one mu; more get nowhere
 SHORTEST = 1e-6  # step; shorter ones get nowhere
 ARMIJO, FLAT = 1e-4, 1e-12  # part of the predicted gain that a step must have, up to rounding of the objective
@@ -138,17 +139,11 @@ def _newton(side, at, R, normal, rest):
     def project(X):
         return X - normal * (np.vdot(normal, X) / size)
 
-    X = normal * (rest / size)
-    r = project(right - product(X))
-    q, square = r, np.vdot(r, r)
-    least = RESIDUAL * square
-    for _ in range(PRODUCTS):
-        if square <= least:
-            break
-        image = project(product(q))
-        step = square / np.vdot(q, image)
-        X, r = X + step * q, r - step * image
-        before, square = square, np.vdot(r, r)
-        q = r + (square / before) * q
+    start = normal * (rest / size)
+    projected = LinearOperator(
+        2 * (start.size,), lambda v: project(product(v.reshape(start.shape))).ravel(), dtype=float
+    )
+    b = project(right - product(start)).ravel()
+    X = start + cg(projected, b, rtol=RESIDUAL, maxiter=PRODUCTS)[0].reshape(start.shape)
     dt = np.vdot(normal, right - product(X)) / size
     return V @ (X / root) @ V.T, dt

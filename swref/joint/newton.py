@@ -5,7 +5,7 @@ A_p = svec of (V^T z_p)(V^T z_p)^T, w = pi/s, D the side's diagonal and N = V^T 
 
     sum_j dpi = r_f, sum_i dpi = r_g,   dpi = h - w (A Y - df - dg),   A^T dpi - D Y - dt N = -R,   <N, Y> = r_t.
 
-Both functions return ``solve(h, rp, R, rt)`` -> (df, dg, dQ, dt, dpi or None); rp = (r_f, r_g), R (d, d).
+Both functions return ``solve(h, rp, R, rt)`` -> (df, dg, dQ, dt, dpi); rp = (r_f, r_g), R (d, d).
 """
 
 from functools import cache, partial
@@ -76,7 +76,9 @@ def by_metric(pairs, shape, side):
         y = z - dt * along
         dg = np.append(solve_triangular(L, u + Y.T @ y, lower=True, trans=1, check_finite=False), 0.0)
         dQ = side.V @ smat(y, d) @ side.V.T
-        return (rf + np.bincount(I, w * (quadratic(Z, dQ) - dg[J]), n)) / r, dg, dQ, dt, None
+        ds = quadratic(Z, dQ) - dg[J]
+        df = (rf + np.bincount(I, w * ds, n)) / r
+        return df, dg, dQ, dt, h - w * (ds - df[I])
 
     return solve
 

@@ -8,7 +8,7 @@ What all pairs say is read in blocks of rows: of the n m pairs, only a bit each 
 Steps are Mehrotra's predictor and corrector, scaled by Nesterov and Todd on the side of K (``body``).
 """
 
-from dataclasses import dataclass, fields
+from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -57,8 +57,7 @@ def cloud_steps(oracle, gauge, body, solution, tol):
         yield Q, (value, moment, handle)
 
 
-@dataclass
-class Pairs:
+class Pairs(NamedTuple):
     """The listed pairs: ends I, J, plan pi, slacks s, all (P,), and displacements Z (P, d)."""
 
     I: np.ndarray
@@ -67,14 +66,11 @@ class Pairs:
     s: np.ndarray
     Z: np.ndarray
 
-    def arrays(self):
-        return (getattr(self, f.name) for f in fields(self))
-
     def joined(self, *new):
-        return Pairs(*(np.concatenate(two) for two in zip(self.arrays(), new, strict=True)))
+        return Pairs(*map(np.concatenate, zip(self, new, strict=True)))
 
     def kept(self, keep):
-        return Pairs(*(array[keep] for array in self.arrays()))
+        return Pairs(*(array[keep] for array in self))
 
 
 class JointProgram:
@@ -176,7 +172,7 @@ class JointProgram:
         ad = min(ad, limit)
         if side.smooth:
             ap = ad = min(ap, ad)
-        pairs.pi, pairs.s = pairs.pi + ap * move.dpi, pairs.s + ad * move.ds
+        self.pairs = pairs = pairs._replace(pi=pairs.pi + ap * move.dpi, s=pairs.s + ad * move.ds)
         self.f, self.g = self.f + ad * move.df, self.g + ad * move.dg
         side.move(ap, ad, move.dQ, move.dt, move.change)
         self.mu = pairs.pi @ pairs.s / len(pairs.pi)
@@ -265,11 +261,7 @@ class _Direction:
         rc = target - pairs.pi * pairs.s - (0.0 if before is None else before.dpi * before.ds)
         R = rest + side.pull(target * program.kappa, None if before is None else before.change)
         self.df, self.dg, self.dQ, self.dt, self.dpi = solve((rc - pairs.pi * rs) / pairs.s, rp, R, rt)
-        if self.dpi is None:
-            self.ds = quadratic(pairs.Z, self.dQ) - self.df[pairs.I] - self.dg[pairs.J] + rs
-            self.dpi = (rc - pairs.pi * self.ds) / pairs.s
-        else:
-            self.ds = (rc - pairs.s * self.dpi) / pairs.pi
+        self.ds = (rc - pairs.s * self.dpi) / pairs.pi
         self.change = side.change(self.dQ)
 
     def shares(self, eta):

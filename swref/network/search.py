@@ -1,8 +1,14 @@
-"""The points of least cost minus potential, for every point of another cloud, in about log n steps each."""
+"""The points of least cost minus potential, for every point of another cloud, in about log n steps each.
+
+Points are rows (high, low, base, change): the image in twice the working precision, padded to three coordinates, and
+the potential as an exact sum of two.
+"""
 
 import numpy as np
 from scipy.spatial.distance import cdist
 
+HIGH, LOW, BASE, CHANGE, COLUMNS = 0, 3, 6, 7, 8
+CORNER, OPPOSITE, SLOPE, LEVEL, SIZE, FIELDS = 0, 3, 6, 9, 10, 11  # of a node of the search tree
 LEAF = 6  # points
 ENTRIES = 2**16  # of a matrix that are held at a time: half a megabyte stays in the cache
 
@@ -30,9 +36,7 @@ def kd_order(x):
 
 
 def as_points(high, low):
-    """Rows of ``kernels`` for an image (n, r), r <= 3, in twice the working precision; without potentials."""
-    from .kernels import COLUMNS, HIGH, LOW
-
+    """Points for an image (n, r), r <= 3, in twice the working precision; without potentials."""
     P = np.zeros((len(high), COLUMNS))
     P[:, HIGH : HIGH + high.shape[1]], P[:, LOW : LOW + low.shape[1]] = high, low
     return P
@@ -42,8 +46,6 @@ class Search:
     """A k-d tree over points Y (m, COLUMNS), which come in k-d order."""
 
     def __init__(self, Y):
-        from .kernels import CORNER, FIELDS, OPPOSITE
-
         self.depth = depth_of(len(Y), LEAF)
         first = (np.arange(1 << self.depth) * len(Y)) >> self.depth
         self.nodes = np.zeros((2 << self.depth, FIELDS))
@@ -74,8 +76,6 @@ def c_transform(X, Y, g):
     if X.shape[1] > 3:
         blocks = row_blocks(len(X), len(Y))
         return np.concatenate([(cdist(X[rows], Y, "sqeuclidean") - g).min(1) for rows in blocks])
-    from .kernels import BASE
-
     s, t = kd_order(X), kd_order(Y)
     P, Q, f = as_points(X[s], 0 * X[s]), as_points(Y[t], 0 * Y[t]), np.empty(len(X))
     Q[:, BASE] = g[t]
