@@ -7,8 +7,6 @@ with the feasible C = U c(sigma) V^T. Its second derivative acts by four product
 Newton's equation is solved by conjugate gradients, in coordinates where the part of K is the identity.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 from scipy.sparse.linalg import LinearOperator, cg
 
@@ -70,19 +68,17 @@ def _search(curve, side, at, dQ, step, gain, mu):
     return None
 
 
-class _At(NamedTuple):
-    """The smoothed objective at one Q: value, singular values and c(sigma), 1 - c^2, F1 U, F0 V, U, V, and moment."""
+class _At:
+    """The smoothed objective at one Q: its value, and the moment, which is its gradient."""
 
-    value: float
-    s: np.ndarray
-    c: np.ndarray
-    rest: np.ndarray
-    P: np.ndarray
-    R: np.ndarray
-    U: np.ndarray
-    Vt: np.ndarray
-    moment: np.ndarray
-    mu: float
+    def __init__(self, F0, F1, shift, Q, mu):
+        self.U, self.s, self.Vt = np.linalg.svd(F1.T @ Q @ F0)
+        root = np.hypot(mu, 2 * self.s)
+        self.c, self.rest, self.mu = 2 * self.s / (mu + root), 2 * mu / (mu + root), mu  # rest = 1 - c^2
+        self.P, self.R = F1 @ self.U, F0 @ self.Vt.T
+        steps = np.column_stack([self.P * self.c - self.R, self.P * np.sqrt(self.rest), shift])
+        self.moment = steps @ steps.T
+        self.value = float(np.vdot(Q, self.moment) - mu * np.log(self.rest).sum())
 
     def hessian(self, V):
         """Y -> minus the second derivative along V Y V^T, in the coordinates V."""
@@ -111,14 +107,7 @@ class _Smoothing:
         self.F0, self.F1 = (np.pad(F, ((0, 0), (0, self.size - F.shape[1]))) for F in (oracle.F0, oracle.F1))
 
     def at(self, Q, mu):
-        U, s, Vt = np.linalg.svd(self.F1.T @ Q @ self.F0)
-        root = np.hypot(mu, 2 * s)
-        c, rest = 2 * s / (mu + root), 2 * mu / (mu + root)
-        P, R = self.F1 @ U, self.F0 @ Vt.T
-        steps = np.column_stack([P * c - R, P * np.sqrt(rest), self.shift])
-        moment = steps @ steps.T
-        value = float(np.vdot(Q, moment) - mu * np.log(rest).sum())
-        return _At(value, s, c, rest, P, R, U, Vt, moment, mu)
+        return _At(self.F0, self.F1, self.shift, Q, mu)
 
     def correlation(self, at):
         """(C, T): the correlation of the two standard normals, and T T^T = I - C C^T."""

@@ -89,11 +89,10 @@ def _without_f(Z, V, w, I, J, W):
     K, (m, n) = np.zeros((len(i), len(i)), order="F"), W.shape
     F, B = (np.zeros((size, len(i))) for size in (n, m))
     for part in row_blocks(len(w), len(i), BLOCK):
-        half, z = np.sqrt(w[part]), Z[part] @ V
-        A = z[:, i]
-        A *= z[:, j]
+        half = np.sqrt(w[part])
+        z = np.sqrt(half)[:, None] * (Z[part] @ V)
+        A = z[:, i] * z[:, j]
         A *= root
-        A *= half[:, None]
         K = dsyrk(1.0, A.T, beta=1.0, c=K, overwrite_c=1, lower=1)
         for total, ends in ((F, I[part]), (B, J[part])):
             met, place = np.unique(ends, return_inverse=True)

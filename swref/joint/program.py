@@ -111,10 +111,7 @@ class JointProgram:
         """(rows, the slacks of all pairs of these rows), block by block."""
         X, Y = self._images(Q)
         for rows in row_blocks(*self.shape):
-            S = cdist(X[rows], Y, "sqeuclidean")
-            S -= self.f[rows, None]
-            S -= self.g
-            yield rows, S
+            yield rows, cdist(X[rows], Y, "sqeuclidean") - self.f[rows, None] - self.g
 
     def _mass(self, I, J):
         """The most that pairs can carry."""
@@ -185,12 +182,8 @@ class JointProgram:
 
         def rates():
             for rows, S in self._slacks(self.side.Q):
-                rate = xd[rows] @ opposite
-                rate += of_row[rows, None]
-                rate += of_column
-                rate /= S
-                rate[self.known[rows]] = 0.0
-                yield rows, rate, S
+                rate = (xd[rows] @ opposite + of_row[rows, None] + of_column) / S
+                yield rows, np.where(self.known[rows], 0.0, rate), S
 
         full = 1 / max(max(-rate.min() for _, rate, _ in rates()), TINY)
         if full < 0.8 * ad and retry:

@@ -64,12 +64,6 @@ def raise_planes(nodes, depth, Y, slope):
 
 
 @inner
-def _size(X, i):
-    square = X[i, 0] ** 2 + X[i, 1] ** 2 + X[i, 2] ** 2
-    return square + abs(X[i, BASE]) + abs(X[i, CHANGE])
-
-
-@inner
 def _bound(nodes, h, X, i, size):
     """At most ``reduced`` of row i and any point of node h: |x - y|^2 - 2 s . y = |y - (x + s)|^2 + |x|^2 - |x + s|^2.
 
@@ -104,7 +98,8 @@ def _read_leaf(first, last, X, i, Y, shrink, limit, found, values):
 @inner
 def _search(X, i, Y, nodes, depth, shrink, limit, found, values, stack, bounds):
     """Fill ``found`` and ``values`` (k,) with the least of row i that are below the limit."""
-    size, top, m, h = _size(X, i), 0, len(Y), np.int64(1)
+    top, m, h = 0, len(Y), np.int64(1)
+    size = X[i, 0] ** 2 + X[i, 1] ** 2 + X[i, 2] ** 2 + abs(X[i, BASE]) + abs(X[i, CHANGE])
     bound = _bound(nodes, h, X, i, size)
     while True:
         if bound < limit and h < 1 << depth:

@@ -95,7 +95,7 @@ class Masses:
         return i[kept], j[kept], exact[kept]
 
     def _repair(self, i, j, amounts, shift, order):
-        """A coupling (i, j, amounts) of the marginals times 2^shift near integer ``amounts`` >= 0 at the cells (i, j)."""
+        """A coupling (i, j, amounts) of the marginals times 2^shift near integer ``amounts`` >= 0 at cells (i, j)."""
         left = [np.array([w << shift for w in side], dtype=object) for side in (self.sources, self.sinks)]
         for end, rest in zip((i, j), left, strict=True):
             np.add.at(sums := 0 * rest, end, amounts)
