@@ -4,7 +4,7 @@
 
 Only near-active pairs are listed, two to fifteen per point; they carry the slacks s and the plan pi, s pi = mu. A step
 that an unlisted pair would stop is redone with that pair listed, so potentials are feasible for all pairs throughout.
-What all pairs say is read in blocks of rows: of the n m pairs, only a bit each is kept, whether it is listed.
+What all pairs say is read in blocks of rows: of each only a byte is kept, whether it is listed.
 Steps are Mehrotra's predictor and corrector, scaled by Nesterov and Todd on the side of K (``body``).
 """
 
