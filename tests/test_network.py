@@ -22,8 +22,9 @@ from swref.network.basis import Basis
 from swref.network.dense import optimise
 from swref.network.masses import MOST, SPARE, Masses
 from swref.network.multiscale import Costs
+from swref.network.points import as_points, kd_order
 from swref.network.refine import partner_slopes, refined
-from swref.network.search import Search, as_points, kd_order
+from swref.network.search import Search
 
 
 def assert_tree(tree, root):
@@ -48,7 +49,7 @@ def assert_tree(tree, root):
 
 
 def in_time(kernel, *arguments, seconds=300):
-    """What ``kernel`` returns. Kernels hold no lock of Python, so one that walks in circles, not one that compiles, is left behind."""
+    """What ``kernel`` returns, unless it takes longer than any compilation: kernels hold no lock of Python."""
     answer = []
     thread = Thread(target=lambda: answer.append(kernel(*arguments)), daemon=True)
     thread.start()

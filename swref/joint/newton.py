@@ -143,7 +143,7 @@ def _add_gram(K, Z, D):
     """Add sum_ij z_i z_j z'_i z'_j / D_ij for all pairs of rows: 1/D is a sum of few products, numerically."""
     c, U = np.linalg.eigh(1 / D)
     keep = np.abs(c) > 1e-14 * np.abs(c).max()
-    for rows in row_blocks(*K.shape, BLOCK):
+    for rows in row_blocks(len(Z), len(Z), BLOCK):
         for weight, u in zip(c[keep], U[:, keep].T, strict=True):
             K[rows] += weight * ((Z[rows] * u) @ Z.T) ** 2
 

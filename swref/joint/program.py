@@ -270,9 +270,9 @@ def _nearest(blocks, k):
 
     ``blocks``: of rows, as (slice, keys, values). A column's k least so far select at least those that stay to the end.
     """
-    found, least = [], None
+    found, least = [], np.empty((0, 0))
     for rows, keys, values in blocks:
-        stack, last = keys if least is None else np.concatenate([least, keys]), min(k, keys.shape[1]) - 1
+        stack, last = np.concatenate([least, keys]) if found else keys, min(k, keys.shape[1]) - 1
         least = np.partition(stack, min(k, len(stack)) - 1, 0)[:k]
         of_row = np.partition(keys, last, 1)[:, last]
         i, j = np.nonzero((keys <= of_row[:, None]) | (keys <= least[-1]))

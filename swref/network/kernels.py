@@ -1,6 +1,6 @@
 """Compiled loops of the matrix-free simplex: k-d search in clouds with potentials, and pivots on a list of arcs.
 
-Points and nodes of search trees are rows, as ``search`` says. Node 2^L + k is the part k of level L: the points from
+Points and nodes of search trees are rows, as ``points`` says. Node 2^L + k is the part k of level L: the points from
 k m >> L to before (k + 1) m >> L of a cloud of m in k-d order. Certificates use ``least_reduced``: no fastmath.
 """
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from .._njit import inner, njit
 from .basic_kernels import two_sum
-from .search import BASE, CHANGE, CORNER, HIGH, LEVEL, LOW, OPPOSITE, SIZE, SLOPE
+from .points import BASE, CHANGE, CORNER, HIGH, LEVEL, LOW, OPPOSITE, SIZE, SLOPE
 from .tree_kernels import pivot, potential_at
 
 EPS = 2.0**-52

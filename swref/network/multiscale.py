@@ -17,8 +17,9 @@ import numpy as np
 from .._validation import EPS
 from .basis import FINE, RESIDUAL, BasicPlan, Basis
 from .masses import Masses
+from .points import BASE, CHANGE, as_points, kd_order
 from .refine import partner_slopes, refined
-from .search import BASE, CHANGE, Search, as_points, kd_order
+from .search import Search
 
 MOST_DIMENSIONS = 3
 PRICING = 16 * EPS  # of the squared diameter: reduced costs below minus twice this enter the list

@@ -1,14 +1,10 @@
-"""The points of least cost minus potential, for every point of another cloud, in about log n steps each.
-
-Points are rows (high, low, base, change): the image in twice the working precision, padded to three coordinates, and
-the potential as an exact sum of two.
-"""
+"""The points of least cost minus potential, for every point of another cloud, in about log n steps each."""
 
 import numpy as np
 from scipy.spatial.distance import cdist
 
-HIGH, LOW, BASE, CHANGE, COLUMNS = 0, 3, 6, 7, 8
-CORNER, OPPOSITE, SLOPE, LEVEL, SIZE, FIELDS = 0, 3, 6, 9, 10, 11  # of a node of the search tree
+from .points import BASE, CORNER, FIELDS, OPPOSITE, as_points, depth_of, kd_order
+
 LEAF = 6  # points
 ENTRIES = 2**16  # of a matrix that are held at a time: half a megabyte stays in the cache
 
@@ -17,29 +13,6 @@ def row_blocks(n, m, entries=ENTRIES):
     """Slices that cut the n rows of an n x m matrix into blocks of about so many ``entries``."""
     step = max(entries // m, 1)
     return [slice(k, min(k + step, n)) for k in range(0, n, step)]
-
-
-def depth_of(n, leaf):
-    """How often n points are halved until at most ``leaf`` are left."""
-    return max(int(np.ceil(np.log2(n / leaf))), 0)
-
-
-def kd_order(x):
-    """The order of the points (n, d) in which every part [k n >> L, (k + 1) n >> L) is one side of a median cut."""
-    n, order = len(x), np.arange(len(x))
-    for L in range(depth_of(n, 1)):
-        first = (np.arange(1 << L) * n) >> L
-        part, z = np.repeat(np.arange(1 << L), np.diff(first, append=n)), x[order]
-        widest = (np.maximum.reduceat(z, first) - np.minimum.reduceat(z, first)).argmax(1)
-        order = order[np.lexsort((z[np.arange(n), widest[part]], part))]
-    return order
-
-
-def as_points(high, low):
-    """Points for an image (n, r), r <= 3, in twice the working precision; without potentials."""
-    P = np.zeros((len(high), COLUMNS))
-    P[:, HIGH : HIGH + high.shape[1]], P[:, LOW : LOW + low.shape[1]] = high, low
-    return P
 
 
 class Search:
