@@ -7,6 +7,8 @@ with the feasible C = U c(sigma) V^T. Its second derivative acts by four product
 Newton's equation is solved by conjugate gradients, in coordinates where the part of K is the identity.
 """
 
+from typing import Any
+
 import numpy as np
 from scipy.sparse.linalg import LinearOperator, cg
 
@@ -129,10 +131,9 @@ def _newton(side, at, R, normal, rest):
         return X - normal * (np.vdot(normal, X) / size)
 
     start = normal * (rest / size)
-    projected = LinearOperator(
-        2 * (start.size,), lambda v: project(product(v.reshape(start.shape))).ravel(), dtype=float
-    )
-    b = project(right - product(start)).ravel()
-    X = start + cg(projected, b, rtol=RESIDUAL, maxiter=PRODUCTS)[0].reshape(start.shape)
+    b, shape = project(right - product(start)).ravel(), start.shape
+    make: Any = LinearOperator  # it has two signatures
+    operator = make((len(b), len(b)), lambda v: project(product(v.reshape(shape))).ravel(), dtype=np.float64)
+    X = start + cg(operator, b, rtol=RESIDUAL, maxiter=PRODUCTS)[0].reshape(shape)
     dt = np.vdot(normal, right - product(X)) / size
     return V @ (X / root) @ V.T, dt
