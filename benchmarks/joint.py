@@ -10,6 +10,7 @@ clouds50       d = 50, n = 1,000, to 1e-6
 clouds50large  d = 50, n = 2,000, to 1e-6
 schatten       other Schatten gauges, d = 20, n = 500, to 1e-6
 cube           fragmented hypercube, n = 100, Ky Fan 2, to 1e-3: beside the iteration of Paty and Cuturi (2019)
+profile        where the time goes at d = 50, n = 1,000
 gaussians      full and half rank, with and without a shift, to 1e-8
 easy           where the engine is the faster: the hybrid must cost the same
 
@@ -27,7 +28,7 @@ from contextlib import nullcontext
 
 import numpy as np
 import ot
-from _sections import TwoFunctions, main
+from _sections import TwoFunctions, main, profiled
 
 import swref
 from swref.clouds import distance
@@ -99,36 +100,36 @@ def warm():
 
 def section_memory():  # the first section: a process does not forget its peak
     warm()
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    result = swref.transport(*clouds(2000, 50), OPERATOR, tol=1e-2)
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    dense = 8 * 15_000 * 1275 / 2**20
-    print(
-        f"  d = 50, n = 2000: {before:.0f} -> {after:.0f} MiB, gap {result.relative_gap:.0e}; all rows {dense:.0f} MiB"
-    )
+    n, d = 2000, 50
+    before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, time.process_time()
+    result = swref.transport(*clouds(n, d), OPERATOR, tol=1e-2)
+    seconds, MB = time.process_time() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 - before
+    matrices, gap = MB * 2**20 / (8 * n * n), result.relative_gap
+    print(f"  d = {d}, n = {n}: {seconds:.0f} s, {MB:.0f} MiB = {matrices:.1f} matrices of n x n, gap {gap:.0e}")
+    yield {"n": n, "d": d, "seconds": seconds, "MB": MB, "matrices": matrices, "steps": result.iterations, "gap": gap}
 
 
 def section_clouds20():
     warm()
     gauges = OPERATOR, KYFAN, swref.get_gauge("kyfan", k=10), FROBENIUS
-    return [beside("d = 20, n =  500", *clouds(500, 20), gauge, 1e-6) for gauge in gauges]
+    yield from (beside("d = 20, n =  500", *clouds(500, 20), gauge, 1e-6) for gauge in gauges)
 
 
 def section_clouds50():
     warm()
     gauges = OPERATOR, KYFAN, swref.get_gauge("kyfan", k=25), FROBENIUS
-    return [beside("d = 50, n = 1000", *clouds(1000, 50), gauge, 1e-6) for gauge in gauges]
+    yield from (beside("d = 50, n = 1000", *clouds(1000, 50), gauge, 1e-6) for gauge in gauges)
 
 
 def section_clouds50large():
     warm()
-    return [beside("d = 50, n = 2000", *clouds(2000, 50), gauge, 1e-6) for gauge in (OPERATOR, KYFAN)]
+    yield from (beside("d = 50, n = 2000", *clouds(2000, 50), gauge, 1e-6) for gauge in (OPERATOR, KYFAN))
 
 
 def section_schatten():
     warm()
     gauges = [swref.get_gauge("schatten", p=p) for p in (1.3, 2, 3, 4, 8)]
-    return [beside("d = 20, n =  500", *clouds(500, 20), gauge, 1e-6) for gauge in gauges]
+    yield from (beside("d = 20, n =  500", *clouds(500, 20), gauge, 1e-6) for gauge in gauges)
 
 
 def frank_wolfe(x, y, k, clock, tol):
@@ -161,17 +162,20 @@ def frank_wolfe(x, y, k, clock, tol):
 def section_cube():
     warm()
     print("  n = 100, Ky Fan 2, to 1e-3; peer: Frank-Wolfe of subspace robust Wasserstein, certified the same way")
-    rows = []
     for d in (30, 100, 250, 1000):
         x, y = hypercube(100, d)
         row = beside(f"d = {d:4}", x, y, KYFAN, 1e-3)
         peer = Clock(PATIENCE)
         frank_wolfe(x, y, 2, peer, 1e-3)
         print(f"            Frank-Wolfe {peer}", flush=True)
-        rows.append(row | {"peer seconds": peer.seconds, "peer gap": float(peer.gap), "peer calls": peer.calls})
+        yield row | {"peer seconds": peer.seconds, "peer gap": float(peer.gap), "peer calls": peer.calls}
     for d, gauge in ((250, KYFAN), (250, OPERATOR)):
         beside(f"to 1e-6, d = {d}", *hypercube(100, d), gauge, 1e-6)
-    return rows
+
+
+def section_profile():
+    warm()
+    return profiled(lambda: swref.transport(*clouds(1000, 50), OPERATOR))
 
 
 def section_gaussians():
@@ -189,6 +193,8 @@ def section_gaussians():
                     f"{result.iterations:4} steps, gap {result.relative_gap:.0e}, {result.status}",
                     flush=True,
                 )
+                row = {"d": d, "rank": rank, "shift": size, "gauge": repr(gauge), "seconds": seconds}
+                yield row | {"steps": result.iterations, "gap": result.relative_gap}
 
 
 def section_easy():

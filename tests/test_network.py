@@ -2,6 +2,7 @@
 
 from fractions import Fraction
 from itertools import permutations
+from threading import Thread
 
 import numpy as np
 import ot
@@ -21,8 +22,74 @@ from swref.network.basis import Basis
 from swref.network.dense import optimise
 from swref.network.masses import MOST, SPARE, Masses
 from swref.network.multiscale import Costs
+from swref.network.points import as_points, kd_order
 from swref.network.refine import partner_slopes, refined
-from swref.network.search import Search, as_points, kd_order
+from swref.network.search import Search
+
+
+def assert_tree(tree, root):
+    """Parents, counts and lists of children fit each other: seen from outside, since kernels would walk for ever.
+
+    Counts that add up rise towards the root, so parents make no circle; nor do siblings, if all lead to a first one.
+    """
+    parent, count, child, after, before = (tree[name] for name in ("parent", "count", "child", "after", "before"))
+    v = np.arange(len(tree))
+    below = np.delete(v, root)
+    assert parent[root] == before[root] == after[root] == -1, "the root hangs from something"
+    sums = 1 + np.bincount(parent[below], count[below], len(tree))
+    assert (count == sums).all(), "counts are not those of subtrees"
+    eldest, followed, first = v[child >= 0], v[after >= 0], below[before[below] < 0]
+    assert (parent[child[eldest]] == eldest).all(), "a first child has another parent"
+    assert (before[after[followed]] == followed).all(), "the node after is not before"
+    assert (parent[after[followed]] == parent[followed]).all(), "siblings have different parents"
+    assert (child[parent[first]] == first).all(), "a node without one before it is not the first child"
+    for _ in range(len(tree).bit_length()):
+        before = np.where(before >= 0, before[before], -1)
+    assert (before < 0).all(), "siblings make a circle"
+
+
+def in_time(kernel, *arguments, seconds=300):
+    """What ``kernel`` returns, unless it takes longer than any compilation: kernels hold no lock of Python."""
+    answer = []
+    thread = Thread(target=lambda: answer.append(kernel(*arguments)), daemon=True)
+    thread.start()
+    thread.join(seconds)
+    assert answer, f"{kernel.__name__} walks in circles"
+    return answer[0]
+
+
+def random_basis(n, seed):
+    """(basis of a problem between n and n points in the plane, its costs, its masses (2, 2n))"""
+    x, y = np.random.default_rng(seed).random((2, n, 2))
+    A, B = Masses(random_weights(n, 1), random_weights(n, 2)).limbs()
+    return Basis.monotone(A, B, np.arange(n), np.arange(n)), square(x, y), np.hstack([A, B])
+
+
+def pivots(basis, C, rows):
+    """What the pivots return that enter the worst cells of so many random rows."""
+    tree, blocks, n, rng = basis.tree, basis.blocks, basis.n, np.random.default_rng(0)
+    sign = np.where(np.arange(len(tree)) < n, 1, -1)
+    in_time(basis.fit, lambda rows, columns: C[rows, columns])
+    in_time(tree_kernels.cut_blocks, tree, blocks, basis.order, n, basis.root)
+    for i in rng.integers(n, size=rows).tolist():
+        f = tree["potential"] + sign * blocks["shift"][tree["block"]]
+        reduced = C[i] - f[i] - f[n:]
+        if reduced.min() < -1e-12:
+            j = n + int(reduced.argmin())
+            yield in_time(tree_kernels.pivot, tree, blocks, basis.order, n, basis.root, i, j, reduced.min())
+
+
+@pytest.fixture(scope="module", autouse=True)
+def pivots_leave_trees():
+    """All that follows relies on it: on a broken tree, walks do not end."""
+    basis, C, masses = random_basis(400, 3)
+    assert_tree(basis.tree, basis.root)
+    tops = []
+    for top in pivots(basis, C, 800):
+        tops.append(top)
+        assert_tree(basis.tree, basis.root)
+    assert tops.count(-1) > 20
+    assert_feasible(basis, masses)
 
 
 @pytest.fixture
@@ -283,34 +350,23 @@ def test_a_refined_tree_is_feasible_to_the_last_unit(kind):
     X, Y = images(np.eye(2))
     orders, sides = solver._arranged(X[0], Y[0])
     (P, n, sides, _), (fine, _, parts, first) = [*solver._levels(solver._points(X, Y, orders), sides)][-2:]
-    coarse = Basis(*sides, np.arange(n), np.arange(len(P) - n))
+    coarse = Basis.monotone(*sides, np.arange(n), np.arange(len(P) - n))
     assert_feasible(coarse, np.hstack(sides))
     assert optimise(coarse, square(P[:n, :2], P[n:, :2]), 1e-14) > 0
     assert_feasible(coarse, np.hstack(sides))
     cells = refined(coarse.tree, n, P, first, fine, np.hstack(parts))
     assert len(cells[0]) == 599
-    assert_feasible(Basis.of_cells(*cells, 300, coarse.total), np.hstack(parts))
+    assert_feasible(Basis(*cells, 300), np.hstack(parts))
 
 
 def test_blocks_carry_the_potentials_of_large_subtrees():
     """After thousands of pivots, most of them of large subtrees: what blocks say is what the tree says."""
-    rng = np.random.default_rng(4)
-    x, y = rng.random((2, 1000, 2))
-    A, B = Masses(random_weights(1000, 1), random_weights(1000, 2)).limbs()
-    basis, C = Basis(A, B, np.arange(1000), np.arange(1000)), square(x, y)
+    basis, C, masses = random_basis(1000, 4)
     tree, blocks, n = basis.tree, basis.blocks, basis.n
-    basis.fit(lambda rows, columns: C[rows, columns])
-    tree_kernels.cut_blocks(tree, blocks, basis.order, n, basis.root)
-    large, sign = 0, np.repeat([1, -1], 1000)
-    for _ in range(2000):
-        f, i = tree["potential"] + sign * blocks["shift"][tree["block"]], int(rng.integers(1000))
-        reduced = C[i] - f[i] - f[n:]
-        if reduced.min() < -1e-12:
-            j = n + int(reduced.argmin())
-            large += tree_kernels.pivot(tree, blocks, basis.order, n, basis.root, i, j, reduced.min()) < 0
+    large = sum(top < 0 for top in pivots(basis, C, 2000))
     f = np.array([tree_kernels.potential_at(tree, blocks, n, v) for v in range(2000)])
     assert large > 100
-    assert_feasible(basis, np.hstack([A, B]))
+    assert_feasible(basis, masses)
     basis.fit(lambda rows, columns: C[rows, columns])
     np.testing.assert_allclose(f, tree["potential"], atol=1e-11)
 
@@ -318,7 +374,7 @@ def test_blocks_carry_the_potentials_of_large_subtrees():
 def test_potentials_fit_the_tree_when_pivots_run_out_of_rounds(monkeypatch):
     monkeypatch.setattr("swref.network.dense.ROUNDS", 1)
     a, b = random_weights(700, 0), random_weights(600, 1)
-    basis = Basis(*Masses(a, b).limbs(), np.arange(700), np.arange(600))
+    basis = Basis.monotone(*Masses(a, b).limbs(), np.arange(700), np.arange(600))
     C = np.random.default_rng(2).random((700, 600))
     assert optimise(basis, C, 1e-15) > 100
     f, g = basis.potentials()

@@ -335,18 +335,73 @@ def one_metric(run):
 
 @shown("solvers", "large-far")
 def far(run):
-    most = max(row["n"] for row in run.rows)
-    largest = [row for row in run.rows if row["n"] == most]
-    for d in sorted({row["d"] for row in largest}):
-        those = [row for row in largest if row["d"] == d]
+    for d in sorted({row["d"] for row in run.rows}):
+        those = [row for row in run.rows if row["d"] == d]
+        sizes, curves = sorted({row["n"] for row in those}), {}
+        for row in those:
+            curves.setdefault((row["kind"], row["weights"]), []).append((row["n"], row["seconds"]))
+        texts = [f"$n={n}$: {span([row['seconds'] for row in those if row['n'] == n], '{:.1f}')} s" for n in sizes]
+        powers = [np.polyfit(*np.log(curve).T, 1)[0] for curve in curves.values() if len(curve) > 1]
+        growth = f"; the time grows like $n^a$, $a$ {span(powers, '{:.1f}')}" if powers else ""
         yield Row(
-            f"One metric, $n={most}$, $d={d}$, {len(those)} kinds of clouds and weights",
+            f"One metric, $d={d}$, {len(curves)} kinds of clouds and weights",
             "no solver",
-            f"{span([row['seconds'] for row in those], '{:.0f}')} s, at most {max(row['MB'] for row in those):.0f} MB, "
-            f"gap at most {power(max(row['gap'] for row in those))}; the time grows like $n^a$, "
-            f"$a$ {span([row['exponent'] for row in those], '{:.2f}')}",
+            f"{', '.join(texts)}{growth}; at most {max(row['MB'] for row in those):.0f} MB, "
+            f"gap at most {power(max(row['gap'] for row in those))}",
             "how_the_solvers_work",
         )
+
+
+HARD = {
+    "collapse": "a target a thousandth of the source in size",
+    "coincident": "clouds apart by $10^{-6}$",
+    "grid": "grids, with ties everywhere",
+    "heavy tails": "Cauchy tails",
+    "rank one": "a metric of rank one",
+    "nearly rank one": "a metric of rank one plus $10^{-8}\\Id$",
+}
+
+
+@shown("solvers", "large-hard")
+def hard(run):
+    for kind in dict.fromkeys(row["kind"] for row in run.rows):
+        those = [row for row in run.rows if row["kind"] == kind]
+        sizes = sorted({row["n"] for row in those})
+        texts = [f"$n={n}$: {span([row['seconds'] for row in those if row['n'] == n], '{:.1f}')} s" for n in sizes]
+        yield Row(
+            f"One metric, $d=2$, equal and random weights: {HARD[kind]}",
+            "no solver",
+            f"{', '.join(texts)}; gap at most {power(max(row['gap'] for row in those))}",
+            "how_the_solvers_work",
+        )
+
+
+DOES = {
+    "kernels.simplex_on_arcs": "pivots on the listed pairs",
+    "kernels.least_reduced": "search of all pairs",
+    "newton._without_f": "Newton matrix of the metric",
+    "newton.by_metric": "elimination of the potentials",
+    "_decomp_cholesky._cholesky": "Cholesky factors",
+    "masses._repair": "exact masses",
+    "masses.coupling": "exact masses",
+    "dense_kernels.simplex_on_rows": "pivots in the matrix of costs",
+}
+
+
+@shown("solvers", "large-profile")
+@shown("solvers", "joint-profile")
+def profile(run):
+    shares = {}
+    for row in run.rows:
+        name = DOES.get(row["function"], "all else")
+        shares[name] = shares.get(name, 0.0) + row["share"]
+    shares["all else"] = 1 - sum(share for name, share in shares.items() if name != "all else")
+    yield Row(
+        "Where the time goes: " + ("one metric, $n=100000$" if "large" in run.command else "$d=50$, $n=1000$"),
+        "no solver",
+        "; ".join(f"{name} {share:.0%}" for name, share in shares.items()),
+        "how_the_solvers_work",
+    )
 
 
 @shown("solvers", "large-distance")
@@ -373,6 +428,30 @@ def joint(run):
             f"{row['engine seconds']:.1f} s, {row['engine calls']} problems, gap {power(row['engine gap'])}",
             "how_the_solvers_work",
         )
+
+
+@shown("solvers", "joint-memory")
+def memory(run):
+    (row,) = run.rows
+    yield Row(
+        rf"Memory at $d={row['d']}$, $n={row['n']}$, $p=\infty$",
+        "no solver",
+        f"{row['MB']:.0f} MB, that of {row['matrices']:.1f} matrices of all pairs",
+        "how_the_solvers_work",
+    )
+
+
+@shown("solvers", "joint-gaussians")
+def gaussians(run):
+    for d in sorted({row["d"] for row in run.rows}):
+        those = [row for row in run.rows if row["d"] == d and row["gauge"] == "Operator()" and not row["shift"]]
+        for row in those:
+            yield Row(
+                rf"Gaussians, $d={d}$, full rank, $p=\infty$, to $10^{{-8}}$",
+                "no solver",
+                f"{row['seconds']:.1f} s, {row['steps']} steps, gap {power(row['gap'])}",
+                "how_the_solvers_work",
+            )
 
 
 @shown("solvers", "joint-cube")

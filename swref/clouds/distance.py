@@ -196,7 +196,7 @@ class CloudOracle:
         return squares(*X, *Y)
 
     def _sort(self, L):
-        from ..network.basic_kernels import path_potentials
+        from ..network.basis import path_potentials
 
         X, Y = ([part[:, 0] for part in image] for image in self._images(L))
         s, t = np.lexsort(X[::-1]), np.lexsort(Y[::-1])

@@ -47,8 +47,7 @@ class Polyhedral:
         rest = -self._multiplier(M)
         self.t = -(np.trace(rest) / d if len(self.Z) == 2 else np.linalg.eigvalsh(rest)[0])
         lam, U = np.linalg.eigh(self.t * np.eye(d) + rest)
-        for sign, k in zip(self.signs, range(2), strict=False):
-            self.Z[k] = self.Z[k] + (U * np.maximum(sign * lam, 0)) @ U.T
+        self.Z = [Z + (U * np.maximum(sign * lam, 0)) @ U.T for sign, Z in zip(self.signs, self.Z, strict=True)]
         self.count = d * len(self.Z)
 
     def _primal(self, Q):
@@ -89,10 +88,8 @@ class Polyhedral:
         return tuple(min(p.longest(c[k]) for p, c in zip(self.pairs, change, strict=True)) for k in (1, 0))
 
     def gap_after(self, ap, ad, change):
-        return sum(
-            float(np.vdot(np.diag(p.lam) + ad * u, np.diag(p.lam) + ap * v))
-            for p, (u, v) in zip(self.pairs, change, strict=True)
-        )
+        pairs = zip(self.pairs, change, strict=True)
+        return float(sum(np.vdot(np.diag(p.lam) + ad * u, np.diag(p.lam) + ap * v) for p, (u, v) in pairs))
 
     def move(self, ap, ad, dQ, dt, change):
         self.Q, self.t = symmetrize(self.Q + ad * dQ), self.t + ap * dt

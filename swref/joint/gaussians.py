@@ -7,15 +7,16 @@ with the feasible C = U c(sigma) V^T. Its second derivative acts by four product
 Newton's equation is solved by conjugate gradients, in coordinates where the part of K is the identity.
 """
 
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
+from scipy.sparse.linalg import LinearOperator, cg
 
 from .._validation import symmetrize
 from .body import side_of
 
 SHRINK = 0.1  # of mu, once Newton's step gains less than mu per dimension
-PRODUCTS, RESIDUAL = 400, 1e-4  # of conjugate gradients: at most, and to what norm squared, relative
+PRODUCTS, RESIDUAL = 400, 1e-2  # of conjugate gradients: at most, and to what norm, relative
 STAY = 20  # Newton steps with one mu; more get nowhere
 SHORTEST = 1e-6  # step; shorter ones get nowhere
 ARMIJO, FLAT = 1e-4, 1e-12  # part of the predicted gain that a step must have, up to rounding of the objective
@@ -69,19 +70,17 @@ def _search(curve, side, at, dQ, step, gain, mu):
     return None
 
 
-class _At(NamedTuple):
-    """The smoothed objective at one Q: value, singular values and c(sigma), 1 - c^2, F1 U, F0 V, U, V, and moment."""
+class _At:
+    """The smoothed objective at one Q: its value, and the moment, which is its gradient."""
 
-    value: float
-    s: np.ndarray
-    c: np.ndarray
-    rest: np.ndarray
-    P: np.ndarray
-    R: np.ndarray
-    U: np.ndarray
-    Vt: np.ndarray
-    moment: np.ndarray
-    mu: float
+    def __init__(self, F0, F1, shift, Q, mu):
+        self.U, self.s, self.Vt = np.linalg.svd(F1.T @ Q @ F0)
+        root = np.hypot(mu, 2 * self.s)
+        self.c, self.rest, self.mu = 2 * self.s / (mu + root), 2 * mu / (mu + root), mu  # rest = 1 - c^2
+        self.P, self.R = F1 @ self.U, F0 @ self.Vt.T
+        steps = np.column_stack([self.P * self.c - self.R, self.P * np.sqrt(self.rest), shift])
+        self.moment = steps @ steps.T
+        self.value = float(np.vdot(Q, self.moment) - mu * np.log(self.rest).sum())
 
     def hessian(self, V):
         """Y -> minus the second derivative along V Y V^T, in the coordinates V."""
@@ -110,14 +109,7 @@ class _Smoothing:
         self.F0, self.F1 = (np.pad(F, ((0, 0), (0, self.size - F.shape[1]))) for F in (oracle.F0, oracle.F1))
 
     def at(self, Q, mu):
-        U, s, Vt = np.linalg.svd(self.F1.T @ Q @ self.F0)
-        root = np.hypot(mu, 2 * s)
-        c, rest = 2 * s / (mu + root), 2 * mu / (mu + root)
-        P, R = self.F1 @ U, self.F0 @ Vt.T
-        steps = np.column_stack([P * c - R, P * np.sqrt(rest), self.shift])
-        moment = steps @ steps.T
-        value = float(np.vdot(Q, moment) - mu * np.log(rest).sum())
-        return _At(value, s, c, rest, P, R, U, Vt, moment, mu)
+        return _At(self.F0, self.F1, self.shift, Q, mu)
 
     def correlation(self, at):
         """(C, T): the correlation of the two standard normals, and T T^T = I - C C^T."""
@@ -138,17 +130,10 @@ def _newton(side, at, R, normal, rest):
     def project(X):
         return X - normal * (np.vdot(normal, X) / size)
 
-    X = normal * (rest / size)
-    r = project(right - product(X))
-    q, square = r, np.vdot(r, r)
-    least = RESIDUAL * square
-    for _ in range(PRODUCTS):
-        if square <= least:
-            break
-        image = project(product(q))
-        step = square / np.vdot(q, image)
-        X, r = X + step * q, r - step * image
-        before, square = square, np.vdot(r, r)
-        q = r + (square / before) * q
+    start = normal * (rest / size)
+    b, shape = project(right - product(start)).ravel(), start.shape
+    make: Any = LinearOperator  # it has two signatures
+    operator = make((len(b), len(b)), lambda v: project(product(v.reshape(shape))).ravel(), dtype=np.float64)
+    X = start + cg(operator, b, rtol=RESIDUAL, maxiter=PRODUCTS)[0].reshape(shape)
     dt = np.vdot(normal, right - product(X)) / size
     return V @ (X / root) @ V.T, dt

@@ -5,21 +5,22 @@ A_p = svec of (V^T z_p)(V^T z_p)^T, w = pi/s, D the side's diagonal and N = V^T 
 
     sum_j dpi = r_f, sum_i dpi = r_g,   dpi = h - w (A Y - df - dg),   A^T dpi - D Y - dt N = -R,   <N, Y> = r_t.
 
-Both functions return ``solve(h, rp, R, rt)`` -> (df, dg, dQ, dt, dpi or None); rp = (r_f, r_g), R (d, d).
+Both functions return ``solve(h, rp, R, rt)`` -> (df, dg, dQ, dt, dpi); rp = (r_f, r_g), R (d, d).
 """
 
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.linalg import cho_solve, get_blas_funcs, lu_factor, lu_solve, solve_triangular
+from scipy.linalg import cho_solve, cholesky, get_blas_funcs, lu_factor, lu_solve, solve_triangular
 
 from .._validation import symmetrize
+from ..network.search import row_blocks
 
-BLOCK = 2**22  # entries of rows A that are held at a time, 32 MB
+BLOCK = 2**19  # entries of rows A, or of their products, that are held at a time: 4 MB
 RIDGE = 1e-15  # of the diagonal, raised tenfold until a matrix that rounding made indefinite has its Cholesky factor
 
-(dsyrk,) = get_blas_funcs(("syrk",), dtype=np.float64)
+dsyrk, dtrsm = get_blas_funcs(("syrk", "trsm"), dtype=np.float64)
 
 
 @cache
@@ -43,7 +44,7 @@ def smat(v, d):
 
 def quadratic(Z, Q):
     """z^T Q z for the rows z of Z."""
-    return ((Z @ Q) * Z).sum(1)
+    return np.einsum("pi,pi->p", Z @ Q, Z)
 
 
 def by_metric(pairs, shape, side):
@@ -51,48 +52,56 @@ def by_metric(pairs, shape, side):
 
     (A^T w A + D - B^T L^-1 B) Y = ..., and w, D > 0: the cost is P N^2 + m^2 N + N^3/3 for P pairs and N = d (d+1)/2.
     """
-    (n, m), I, J, w, Z = shape, pairs.I, pairs.J, pairs.pi / pairs.s, pairs.Z @ side.V
-    d, Wt = Z.shape[1], sp.csr_array((w, (J, I)), shape=(m, n))
-    K, Bf, Bg = _moments(Z, w, I, J, shape)
+    (n, m), I, J, Z, w, d = shape, pairs.I, pairs.J, pairs.Z, pairs.pi / pairs.s, len(side.V)
     r = np.bincount(I, w, n)
-    K = dsyrk(-1.0, (Bf / np.sqrt(r)[:, None]).T, beta=1.0, c=K, overwrite_c=1, lower=1)
-    L = -(Wt @ sp.diags_array(1 / r) @ Wt.T).toarray()
-    np.fill_diagonal(L, 0)
-    np.fill_diagonal(L, -L.sum(1))  # of a Laplacian: from its rows nothing cancels
-    L = _cholesky(L[:-1, :-1], np.bincount(J, w, m)[:-1])
-    Y = solve_triangular(L, (Bg - Wt @ (Bf / r[:, None]))[:-1], lower=True, check_finite=False)
-    K = dsyrk(-1.0, Y.T, beta=1.0, c=K, overwrite_c=1, lower=1)
+    W = sp.csr_array((w / np.sqrt(r)[I], (J, I)), shape=(m, n))
+    K, B = _without_f(Z, side.V, w, I, J, W)
+    L = W @ -W.T
+    L.setdiag(0)
+    L.setdiag(-L.sum(1))  # of a Laplacian: from its rows nothing cancels
+    L = _cholesky(partial(L[:-1, :-1].toarray, order="F"), np.bincount(J, w, m)[:-1])
+    Y = dtrsm(1.0, L, B[:-1].T, side=1, lower=1, trans_a=1, overwrite_b=1)  # (L^-1 B)^T, in the place of B
+    K = dsyrk(-1.0, Y, beta=1.0, c=K, overwrite_c=1, lower=1)
     K[np.diag_indices(len(K))] += side.D[_triangle(d)[:2]]
-    K = _cholesky(K, K.diagonal().copy())
-    normal = svec(side.V.T @ side.normal @ side.V)
-    along = cho_solve((K, True), normal, check_finite=False)
+    K = _cholesky(partial(K.copy, order="F"), K.diagonal())
+    along = cho_solve((K, True), normal := svec(side.V.T @ side.normal @ side.V), check_finite=False)
 
     def solve(h, rp, R, rt):
-        rf, rg = rp[:n] - np.bincount(I, h, n), rp[n:] - np.bincount(J, h, m)
-        u = solve_triangular(L, (rg - Wt @ (rf / r))[:-1], lower=True, check_finite=False)
-        right = svec(side.V.T @ R @ side.V + (Z.T * h) @ Z) + Bf.T @ (rf / r) + Y.T @ u
+        rf = rp[:n] - np.bincount(I, h, n)
+        v = h + w * (rf / r)[I]
+        u = solve_triangular(L, (rp[n:] - np.bincount(J, v, m))[:-1], lower=True, check_finite=False)
+        right = svec(side.V.T @ (R + (Z.T * v) @ Z) @ side.V) + Y @ u
         z = cho_solve((K, True), right, check_finite=False)
         dt = (normal @ z - rt) / (normal @ along)
         y = z - dt * along
-        dg = np.append(solve_triangular(L, u + Y @ y, lower=True, trans=1, check_finite=False), 0.0)
-        return (rf + Bf @ y - Wt.T @ dg) / r, dg, side.V @ smat(y, d) @ side.V.T, dt, None
+        dg = np.append(solve_triangular(L, u + Y.T @ y, lower=True, trans=1, check_finite=False), 0.0)
+        dQ = side.V @ smat(y, d) @ side.V.T
+        ds = quadratic(Z, dQ) - dg[J]
+        df = (rf + np.bincount(I, w * ds, n)) / r
+        return df, dg, dQ, dt, h - w * (ds - df[I])
 
     return solve
 
 
-def _moments(Z, w, I, J, shape):
-    """(A^T w A, its lower triangle; sum_j w A; sum_i w A), with the rows A in blocks."""
-    i, j, root = _triangle(Z.shape[1])
-    K = np.zeros((len(i), len(i)), order="F")
-    sums, step = [np.zeros((size, len(i))) for size in shape], max(BLOCK // len(i), 1)
-    for low in range(0, len(w), step):
-        part = slice(low, low + step)
-        half, z = np.sqrt(w[part]), Z[part]
-        A = z[:, i] * z[:, j] * root * half[:, None]
+def _without_f(Z, V, w, I, J, W):
+    """What is left of A^T w A, its lower triangle, and of sum_i w A once f is eliminated; the rows A in blocks."""
+    i, j, root = _triangle(len(V))
+    K, (m, n) = np.zeros((len(i), len(i)), order="F"), W.shape
+    F, B = (np.zeros((size, len(i))) for size in (n, m))
+    for part in row_blocks(len(w), len(i), BLOCK):
+        half = np.sqrt(w[part])
+        z = np.sqrt(half)[:, None] * (Z[part] @ V)
+        A = np.take(z, i, 1) * np.take(z, j, 1)  # row by row, which z[:, i] would not be: ten times faster
+        A *= root
         K = dsyrk(1.0, A.T, beta=1.0, c=K, overwrite_c=1, lower=1)
-        for total, ends in zip(sums, (I[part], J[part]), strict=True):
-            total += sp.csr_array((half, (ends, np.arange(len(half)))), shape=(len(total), len(half))) @ A
-    return K, *sums
+        for total, ends in ((F, I[part]), (B, J[part])):
+            met, place = np.unique(ends, return_inverse=True)
+            total[met] += sp.csr_array((half, (place, np.arange(len(half)))), shape=(len(met), len(half))) @ A
+    F /= np.sqrt(np.bincount(I, w, n))[:, None]
+    K = dsyrk(-1.0, F.T, beta=1.0, c=K, overwrite_c=1, lower=1)
+    for rows in row_blocks(m, len(i), BLOCK):
+        B[rows] -= W[rows] @ F
+    return K, B
 
 
 def by_pairs(pairs, shape, side):
@@ -103,7 +112,7 @@ def by_pairs(pairs, shape, side):
     (n, m), I, J, P, ratio = shape, pairs.I, pairs.J, len(pairs.I), pairs.s / pairs.pi
     Z, N, e = pairs.Z @ side.V, side.V.T @ side.normal @ side.V, len(pairs.I) + n + m - 1
     U, last, K = N / side.D, np.flatnonzero(J < m - 1), np.zeros((e + 1, e + 1))
-    K[:P, :P] = _gram(Z, side.D)
+    _add_gram(K[:P, :P], Z, side.D)
     K[np.arange(P), np.arange(P)] += ratio
     K[np.arange(P), P + I] = K[last, P + n + J[last]] = -1
     K[:P, e] = -quadratic(Z, U)
@@ -130,20 +139,23 @@ def by_pairs(pairs, shape, side):
     return solve
 
 
-def _gram(Z, D):
-    """sum_ij z_i z_j z'_i z'_j / D_ij for all pairs of rows: 1/D is a sum of few products, numerically."""
+def _add_gram(K, Z, D):
+    """Add sum_ij z_i z_j z'_i z'_j / D_ij for all pairs of rows: 1/D is a sum of few products, numerically."""
     c, U = np.linalg.eigh(1 / D)
     keep = np.abs(c) > 1e-14 * np.abs(c).max()
-    return sum(weight * ((Z * u) @ Z.T) ** 2 for weight, u in zip(c[keep], U[:, keep].T, strict=True))
+    for rows in row_blocks(len(Z), len(Z), BLOCK):
+        for weight, u in zip(c[keep], U[:, keep].T, strict=True):
+            K[rows] += weight * ((Z[rows] * u) @ Z.T) ** 2
 
 
-def _cholesky(K, diagonal):
-    """The lower Cholesky factor of K, which is overwritten; with more of its ``diagonal`` where rounding needs it."""
+def _cholesky(fresh, diagonal):
+    """The lower Cholesky factor of the matrix ``fresh()``, in its place; with what rounding needs of ``diagonal``."""
     ridge = RIDGE
     while ridge < 1:
+        K = fresh()
         K[np.diag_indices(len(K))] += ridge * diagonal
         try:
-            return np.linalg.cholesky(K)
+            return cholesky(K, lower=True, overwrite_a=True, check_finite=False)
         except np.linalg.LinAlgError:
             ridge *= 10
     raise np.linalg.LinAlgError("a Newton system of the joint program is not finite")

@@ -4,10 +4,11 @@
 
 Only near-active pairs are listed, two to fifteen per point; they carry the slacks s and the plan pi, s pi = mu. A step
 that an unlisted pair would stop is redone with that pair listed, so potentials are feasible for all pairs throughout.
+What all pairs say is read in blocks of rows: of each only a byte is kept, whether it is listed.
 Steps are Mehrotra's predictor and corrector, scaled by Nesterov and Todd on the side of K (``body``).
 """
 
-from dataclasses import dataclass, fields
+from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -16,7 +17,8 @@ from scipy.spatial.distance import cdist
 
 from .._measures import second_moment
 from .._validation import symmetrize
-from ..network import BasicPlan
+from ..network import BasicPlan, c_transform
+from ..network.search import row_blocks
 from .body import side_of
 from .newton import by_metric, by_pairs, quadratic
 
@@ -55,8 +57,7 @@ def cloud_steps(oracle, gauge, body, solution, tol):
         yield Q, (value, moment, handle)
 
 
-@dataclass
-class Pairs:
+class Pairs(NamedTuple):
     """The listed pairs: ends I, J, plan pi, slacks s, all (P,), and displacements Z (P, d)."""
 
     I: np.ndarray
@@ -65,14 +66,11 @@ class Pairs:
     s: np.ndarray
     Z: np.ndarray
 
-    def arrays(self):
-        return (getattr(self, f.name) for f in fields(self))
-
     def joined(self, *new):
-        return Pairs(*(np.concatenate(two) for two in zip(self.arrays(), new, strict=True)))
+        return Pairs(*map(np.concatenate, zip(self, new, strict=True)))
 
     def kept(self, keep):
-        return Pairs(*(array[keep] for array in self.arrays()))
+        return Pairs(*(array[keep] for array in self))
 
 
 class JointProgram:
@@ -86,33 +84,38 @@ class JointProgram:
         self.x, self.y = oracle.x - oracle.means[0], oracle.y - oracle.means[1]
         self.a, self.b, self.shift = oracle.a, oracle.b, oracle.means[1] - oracle.means[0]
         self.shape = len(self.a), len(self.b)
-        near = _nearest(self._costs(Q) - handle.f[:, None] - handle.g, NEAREST)
-        heavy = mixture.data > HEAVY * np.minimum(self.a[mixture.row], self.b[mixture.col])
-        near[handle.rows, handle.columns] = near[mixture.row[heavy], mixture.col[heavy]] = True
-        I, J = np.nonzero(near)
+        self.f, self.g, self.known = handle.f, handle.g, np.zeros(self.shape, dtype=bool)
+        heavy = mixture.data > HEAVY * self._mass(mixture.row, mixture.col)
+        near = _nearest(((rows, S, S) for rows, S in self._slacks(Q)), NEAREST)
+        for i, j in (near[:2], (handle.rows, handle.columns), (mixture.row[heavy], mixture.col[heavy])):
+            self.known[i, j] = True
+        I, J = np.nonzero(self.known)
         Z, mu = self.x[I] - self.y[J], gap / len(I)
-        self.f, self.g = self._central(quadratic(Z, Q), I, J, handle, mu)
-        self.f = self.f - 1.1 * max(0.0, -self._reduced(Q).min())
-        self.S = self._reduced(Q)
-        s = self.S[I, J]
+        c = quadratic(Z, Q)
+        self.f, self.g = self._central(c, I, J, handle, mu)
+        self.f = self.f - 1.1 * max(0.0, -min(S.min() for _, S in self._slacks(Q)))
+        s = c - self.f[I] - self.g[J]
         pi = SPREAD * mu / s + (1 - SPREAD) * sp.csr_array(mixture)[I, J]
-        self.pairs, self.known = Pairs(I, J, pi, s, Z), near
+        self.pairs = Pairs(I, J, pi, s, Z)
         self.kappa = SHARE * len(I) / len(Q)
         self.side = side_of(body, Q, self.moment(pi), self.kappa * mu)
         self.reduce = by_pairs if len(Q) * (len(Q) + 1) / 2 > BY_PAIRS * len(I) else by_metric
         self.mu = pi @ s / len(I)
 
-    def _costs(self, Q):
+    def _images(self, Q):
         lam, U = np.linalg.eigh(Q)
         L = U * np.sqrt(np.maximum(lam, 0))
-        return cdist(self.x @ L, self.y @ L, "sqeuclidean")
+        return self.x @ L, self.y @ L
 
-    def _reduced(self, Q):
-        """The slacks of all pairs."""
-        S = self._costs(Q)
-        S -= self.f[:, None]
-        S -= self.g
-        return S
+    def _slacks(self, Q):
+        """(rows, the slacks of all pairs of these rows), block by block."""
+        X, Y = self._images(Q)
+        for rows in row_blocks(*self.shape):
+            yield rows, cdist(X[rows], Y, "sqeuclidean") - self.f[rows, None] - self.g
+
+    def _mass(self, I, J):
+        """The most that pairs can carry."""
+        return np.minimum(self.a[I], self.b[J])
 
     def _central(self, c, I, J, handle, mu):
         """Potentials with sum_j mu/(c_ij - f_i - g_j) = a_i, and so for columns: the central start for the first Q."""
@@ -166,7 +169,7 @@ class JointProgram:
         ad = min(ad, limit)
         if side.smooth:
             ap = ad = min(ap, ad)
-        pairs.pi, pairs.s = pairs.pi + ap * move.dpi, pairs.s + ad * move.ds
+        self.pairs = pairs = pairs._replace(pi=pairs.pi + ap * move.dpi, s=pairs.s + ad * move.ds)
         self.f, self.g = self.f + ad * move.df, self.g + ad * move.dg
         side.move(ap, ad, move.dQ, move.dt, move.change)
         self.mu = pairs.pi @ pairs.s / len(pairs.pi)
@@ -174,21 +177,25 @@ class JointProgram:
 
     def _limit(self, move, ad, mu, retry):
         """How far unlisted pairs let potentials and metric go; None after listing those that stop the step ``ad``."""
-        xd, yd = self.x @ move.dQ, self.y @ move.dQ
-        dS = xd @ (-2 * self.y.T)
-        dS += ((xd * self.x).sum(1) - move.df)[:, None]
-        dS += (yd * self.y).sum(1) - move.dg
-        ratio = np.where(self.known, 0.0, -dS / self.S)
-        full = 1 / max(ratio.max(), TINY)
+        xd, yd, opposite = self.x @ move.dQ, self.y @ move.dQ, -2 * self.y.T
+        of_row, of_column = (xd * self.x).sum(1) - move.df, (yd * self.y).sum(1) - move.dg
+
+        def rates():
+            for rows, S in self._slacks(self.side.Q):
+                rate = (xd[rows] @ opposite + of_row[rows, None] + of_column) / S
+                yield rows, np.where(self.known[rows], 0.0, rate), S
+
+        full = 1 / max(max(-rate.min() for _, rate, _ in rates()), TINY)
         if full < 0.8 * ad and retry:
-            I, J = np.nonzero((ratio > 0.8 / ad) & _nearest(-ratio, BLOCKING))
-            s = self.S[I, J]
-            self._list(I, J, np.minimum(mu / s, CARRIES * np.minimum(self.a[I], self.b[J])), s)
+            I, J, rate, s = _nearest(rates(), BLOCKING)
+            stops = rate < -0.8 / ad
+            self._list(I[stops], J[stops], s[stops], mu)
             return None
         return 0.99 * full
 
     # -- pairs --------------------------------------------------------------------------------------------------
-    def _list(self, I, J, pi, s):
+    def _list(self, I, J, s, mu):
+        pi = np.minimum(mu / s, CARRIES * self._mass(I, J))
         self.pairs = self.pairs.joined(I, J, pi, s, self.x[I] - self.y[J])
         self.known[I, J] = True
 
@@ -198,27 +205,24 @@ class JointProgram:
         Thresholds are in units of the mass that a pair can carry: with the least weight, uneven weights take far more
         steps. A spanning tree of small slacks stays: pieces of the graph of pairs would drift apart freely.
         """
-        self.S, pairs = self._reduced(self.side.Q), self.pairs
-        limit = (self.mu / CARRIES) / np.minimum(self.a[:, None], self.b)
-        mass = np.minimum(self.a[pairs.I], self.b[pairs.J])
-        far = (pairs.s > FAR * limit[pairs.I, pairs.J]) & (pairs.pi < CARRIES / 1000 * mass)
+        pairs = self.pairs
+        mass = self._mass(pairs.I, pairs.J)
+        far = (pairs.s > FAR * self.mu / (CARRIES * mass)) & (pairs.pi < CARRIES / 1000 * mass)
         if far.sum() > 0.1 * len(far):
-            far &= ~self._tree()[pairs.I, pairs.J]
+            far &= ~self._in_tree()
             self.known[pairs.I[far], pairs.J[far]] = False
             self.pairs = pairs.kept(~far)
-        rest = np.where(self.known, np.inf, self.S)
-        I, J = np.nonzero((rest < limit) & _nearest(rest, LISTED + 1))
-        if len(I):
-            s = np.maximum(self.S[I, J], 1e-3 * limit[I, J])
-            self._list(I, J, np.minimum(self.mu / s, CARRIES * np.minimum(self.a[I], self.b[J])), s)
+        unlisted = ((rows, np.where(self.known[rows], np.inf, S), S) for rows, S in self._slacks(self.side.Q))
+        I, J, rest, s = _nearest(unlisted, LISTED + 1)
+        limit = self.mu / (CARRIES * self._mass(I, J))
+        new = rest < limit
+        self._list(I[new], J[new], np.maximum(s, 1e-3 * limit)[new], self.mu)
 
-    def _tree(self):
-        """(n, m): which pairs are in a spanning tree of least slacks."""
-        (n, m), near = self.shape, np.zeros(self.shape, dtype=bool)
-        edges = sp.csr_array((self.pairs.s, (self.pairs.I, n + self.pairs.J)), shape=(n + m, n + m))
-        tree = minimum_spanning_tree(edges).tocoo()
-        near[tree.row, tree.col - n] = True
-        return near
+    def _in_tree(self):
+        """Which of the listed pairs are in a spanning tree of least slacks."""
+        pairs, (n, m) = self.pairs, self.shape
+        tree = minimum_spanning_tree(sp.csr_array((pairs.s, (pairs.I, n + pairs.J)), shape=(n + m, n + m))).tocoo()
+        return np.isin(pairs.I * m + pairs.J, tree.row.astype(np.int64) * m + tree.col - n)
 
     # -- what a step proves ---------------------------------------------------------------------------------------
     def proof(self, exact):
@@ -234,9 +238,9 @@ class JointProgram:
         if exact:
             value, _, best = oracle.evaluate(Q)
             return Q, (value, moment, best._replace(rows=rows, columns=columns, masses=masses))
-        C = self._costs(Q)
-        f = (C - self.g).min(1)
-        g = (C - f[:, None]).min(0)
+        X, Y = self._images(Q)
+        f = c_transform(X, Y, self.g)
+        g = c_transform(Y, X, f)
         value = float(self.a @ f + self.b @ g + self.shift @ Q @ self.shift)
         return Q, (value, moment, BasicPlan(rows, columns, masses, f, g, 0.0))
 
@@ -250,11 +254,7 @@ class _Direction:
         rc = target - pairs.pi * pairs.s - (0.0 if before is None else before.dpi * before.ds)
         R = rest + side.pull(target * program.kappa, None if before is None else before.change)
         self.df, self.dg, self.dQ, self.dt, self.dpi = solve((rc - pairs.pi * rs) / pairs.s, rp, R, rt)
-        if self.dpi is None:
-            self.ds = quadratic(pairs.Z, self.dQ) - self.df[pairs.I] - self.dg[pairs.J] + rs
-            self.dpi = (rc - pairs.pi * self.ds) / pairs.s
-        else:
-            self.ds = (rc - pairs.s * self.dpi) / pairs.pi
+        self.ds = (rc - pairs.s * self.dpi) / pairs.pi
         self.change = side.change(self.dQ)
 
     def shares(self, eta):
@@ -265,7 +265,18 @@ class _Direction:
         return (min(ap, ad),) * 2 if self.side.smooth else (ap, ad)
 
 
-def _nearest(S, k):
-    """(n, m): which entries are among the k least of their row or of their column."""
-    k = min(k, *S.shape)
-    return (S <= np.partition(S, k - 1, 1)[:, k - 1, None]) | (S <= np.partition(S, k - 1, 0)[k - 1])
+def _nearest(blocks, k):
+    """(I, J, keys, values): the entries whose key is among the k least of their row or of their column.
+
+    ``blocks``: of rows, as (slice, keys, values). A column's k least so far select at least those that stay to the end.
+    """
+    found, least = [], np.empty((0, 0))
+    for rows, keys, values in blocks:
+        stack, last = np.concatenate([least, keys]) if found else keys, min(k, keys.shape[1]) - 1
+        least = np.partition(stack, min(k, len(stack)) - 1, 0)[:k]
+        of_row = np.partition(keys, last, 1)[:, last]
+        i, j = np.nonzero((keys <= of_row[:, None]) | (keys <= least[-1]))
+        found.append((rows.start + i, j, keys[i, j], values[i, j], of_row[i]))
+    I, J, keys, values, of_row = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    kept = (keys <= of_row) | (keys <= least[-1][J])
+    return I[kept], J[kept], keys[kept], values[kept]

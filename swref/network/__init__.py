@@ -5,6 +5,7 @@ tree_kernels    a spanning tree and its pivots            multiscale      the so
 dense_kernels   pricing in a matrix                       search          points of least reduced cost, by k-d trees
 kernels         that search, and pricing on arcs          refine          a tree of clusters becomes one of their parts
 basic_kernels   exact sums, monotone plans                basis           a tree, its masses, cells and potentials
+points          points as rows, in k-d order
 """
 
 from .basis import BasicPlan, staircase

@@ -45,23 +45,6 @@ def stairs(left, right, cells):
 
 
 @njit(cache=True)
-def path_potentials(x, y, rows, columns):
-    """(f, g) with f_i + g_j = (x_i - y_j)^2 on the path of ``staircase``, for sorted x (n,), y (m,).
-
-    That makes them feasible everywhere, up to rounding, because the cost is a Monge array.
-    """
-    f, g = np.zeros(len(x)), np.empty(len(y))
-    g[0] = (x[0] - y[0]) ** 2
-    for k in range(1, len(rows)):
-        i, j = rows[k], columns[k]
-        if i > rows[k - 1]:
-            f[i] = (x[i] - y[j]) ** 2 - g[j]
-        else:
-            g[j] = (x[i] - y[j]) ** 2 - f[i]
-    return f, g
-
-
-@njit(cache=True)
 def carry(path, parent, need):
     """Add ``need`` of each node of ``path``, which lists parents first, to that of its parent: sums over subtrees."""
     for k in range(len(path) - 1, -1, -1):

@@ -26,29 +26,24 @@ class BasicPlan(NamedTuple):
 
 
 class Basis:
-    """A spanning tree of the transport problem with masses A (2, n), B (2, m) in limbs, and its plan.
+    """A spanning tree of the transport problem between n sources and m sinks, and its plan.
 
-    It starts as the monotone plan for points that come in the orders s (n,) and t (m,).
+    It has the n + m - 1 cells (rows, columns), with masses (2, n + m - 1) in limbs.
     """
 
-    def __init__(self, A, B, s, t):
-        rows, columns, cells = staircase(A[:, s], B[:, t])
-        self._plant(s[rows], t[columns], cells, len(s), Masses.as_floats(A).sum())
-
-    @classmethod
-    def of_cells(cls, rows, columns, masses, n, total):
-        """The basis of these n + m - 1 cells, with masses (2, n + m - 1) that add up to ``total`` units."""
-        basis = cls.__new__(cls)
-        basis._plant(rows, columns, masses, n, total)
-        return basis
-
-    def _plant(self, rows, columns, masses, n, total):
+    def __init__(self, rows, columns, masses, n):
         from .tree_kernels import BLOCK as RECORD
 
-        self.n, self.root, self.total = n, int(rows[0]), total
+        self.n, self.root, self.total = n, int(rows[0]), Masses.as_floats(masses).sum()
         self.tree = tree_of(rows, columns, masses, n)
         self.order = np.empty(len(self.tree), np.int64)
         self.blocks = np.zeros(4 * int(len(self.tree) ** 0.5 / BLOCK) + 64, RECORD)
+
+    @classmethod
+    def monotone(cls, A, B, s, t):
+        """That of the monotone plan of masses A (2, n), B (2, m) at points that come in the orders s (n,), t (m,)."""
+        rows, columns, masses = staircase(A[:, s], B[:, t])
+        return cls(s[rows], t[columns], masses, len(s))
 
     def ends(self):
         """(children, rows, columns) of all n + m - 1 cells; the child is the node that stands for the cell."""
@@ -88,6 +83,16 @@ def staircase(a, b):
     stairs(np.array(a, order="C"), np.array(b, order="C"), cells)
     rows, columns, *masses = cells.T.copy()
     return rows, columns, np.array(masses)
+
+
+def path_potentials(x, y, rows, columns):
+    """(f, g) with f_i + g_j = (x_i - y_j)^2 on the path of ``staircase``, for sorted x (n,), y (m,).
+
+    That makes them feasible everywhere, up to rounding, because the cost is a Monge array.
+    """
+    costs, down = (x[rows] - y[columns]) ** 2, np.diff(rows) > 0
+    steps = np.diff(costs)
+    return np.append(0, np.cumsum(steps[down])), np.cumsum(np.append(costs[0], steps[~down]))
 
 
 def tree_of(rows, columns, masses, n):

@@ -19,7 +19,7 @@ class NetworkSimplex:
     """
 
     def __init__(self, A, B, s, t):
-        self.basis = Basis(A, B, s, t)
+        self.basis = Basis.monotone(A, B, s, t)
 
     def solve(self, C):
         """The ``BasicPlan`` for C, to a violation of PRICING max C, or less where that would show in the cost.

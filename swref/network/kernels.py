@@ -1,7 +1,6 @@
 """Compiled loops of the matrix-free simplex: k-d search in clouds with potentials, and pivots on a list of arcs.
 
-Points are rows (high, low, base, change): the image in twice the working precision, padded to three coordinates, and
-the potential as an exact sum of two. Node 2^L + k of a search tree is the part k of level L: the points from
+Points and nodes of search trees are rows, as ``points`` says. Node 2^L + k is the part k of level L: the points from
 k m >> L to before (k + 1) m >> L of a cloud of m in k-d order. Certificates use ``least_reduced``: no fastmath.
 """
 
@@ -9,10 +8,9 @@ import numpy as np
 
 from .._njit import inner, njit
 from .basic_kernels import two_sum
+from .points import BASE, CHANGE, CORNER, HIGH, LEVEL, LOW, OPPOSITE, SIZE, SLOPE
 from .tree_kernels import pivot, potential_at
 
-HIGH, LOW, BASE, CHANGE, COLUMNS = 0, 3, 6, 7, 8
-CORNER, OPPOSITE, SLOPE, LEVEL, SIZE, FIELDS = 0, 3, 6, 9, 10, 11  # of a node of the search tree
 EPS = 2.0**-52
 FOUR_EPS = 4 * EPS
 SLACK = 128 * EPS  # of the squares and potentials that ``_bound`` is made of; all its roundings sum to at most 70 EPS
@@ -66,12 +64,6 @@ def raise_planes(nodes, depth, Y, slope):
 
 
 @inner
-def _size(X, i):
-    square = X[i, 0] ** 2 + X[i, 1] ** 2 + X[i, 2] ** 2
-    return square + abs(X[i, BASE]) + abs(X[i, CHANGE])
-
-
-@inner
 def _bound(nodes, h, X, i, size):
     """At most ``reduced`` of row i and any point of node h: |x - y|^2 - 2 s . y = |y - (x + s)|^2 + |x|^2 - |x + s|^2.
 
@@ -106,7 +98,8 @@ def _read_leaf(first, last, X, i, Y, shrink, limit, found, values):
 @inner
 def _search(X, i, Y, nodes, depth, shrink, limit, found, values, stack, bounds):
     """Fill ``found`` and ``values`` (k,) with the least of row i that are below the limit."""
-    size, top, m, h = _size(X, i), 0, len(Y), np.int64(1)
+    top, m, h = 0, len(Y), np.int64(1)
+    size = X[i, 0] ** 2 + X[i, 1] ** 2 + X[i, 2] ** 2 + abs(X[i, BASE]) + abs(X[i, CHANGE])
     bound = _bound(nodes, h, X, i, size)
     while True:
         if bound < limit and h < 1 << depth:

@@ -79,52 +79,34 @@ class Masses:
         loose = np.flatnonzero(~forest)
         shift = max(0, ROOM - self.total.bit_length()) if len(loose) else 0
         total = self.total << shift
-        need = [w << shift for w in self.sources] + [-w << shift for w in self.sinks] + [0]
-        cells, amounts = [(rows[loose], columns[loose])], []
-        for i, j, mass in zip(*(z[loose].tolist() for z in (rows, columns, masses)), strict=True):
-            numerator, denominator = mass.as_integer_ratio()
-            amounts.append(numerator * total // denominator)
-            need[i] -= amounts[-1]
-            need[n + j] += amounts[-1]
+        need = np.array([w << shift for w in self.sources] + [-w << shift for w in self.sinks] + [0], dtype=object)
+        amounts = np.array([m * total >> -e for m, e in zip(*_exact(masses[loose]), strict=True)], dtype=object)
+        np.subtract.at(need, rows[loose], amounts)
+        np.add.at(need, n + columns[loose], amounts)
         carried = _carried(path, parent, need, exact_in_float=total < 2**53)
         inner = parent[path] < size
         child, above, upwards = path[inner], parent[path[inner]], carried[inner]
-        cells.append((np.minimum(child, above), np.maximum(child, above) - n))
-        amounts = np.append(np.array(amounts, dtype=carried.dtype), np.where(child < n, upwards, -upwards))
-        i, j = (np.concatenate(side) for side in zip(*cells, strict=True))
+        i, j = np.append(rows[loose], np.minimum(child, above)), np.append(columns[loose], np.maximum(child, above) - n)
+        amounts = np.append(amounts.astype(carried.dtype), np.where(child < n, upwards, -upwards))
         if (amounts < 0).any() or carried[~inner].any():
-            i, j, amounts = self._repair(i.tolist(), j.tolist(), amounts.tolist(), shift, order)
+            i, j, amounts = self._repair(i, j, np.maximum(amounts.astype(object), 0), shift, order)
         exact = (amounts / total).astype(float)
         kept = exact > 0
         return i[kept], j[kept], exact[kept]
 
     def _repair(self, i, j, amounts, shift, order):
-        """A coupling (i, j, amounts) of the marginals times 2^shift near integer ``amounts`` at cells i, j; lists."""
-        left = [[w << shift for w in side] for side in (self.sources, self.sinks)]
-        for end, rest in ((i, left[0]), (j, left[1])):
-            sums = [0] * len(rest)
-            for e, k in enumerate(end):
-                amounts[e] = max(amounts[e], 0)
-                sums[k] += amounts[e]
-            for e, k in enumerate(end):
-                amounts[e] = amounts[e] * rest[k] // max(sums[k], rest[k])
-        for e, amount in enumerate(amounts):
-            left[0][i[e]] -= amount
-            left[1][j[e]] -= amount
-        sources, sinks = ([k for k in order[side].tolist() if left[side][k]] for side in (0, 1))
-        while sources:
-            k, l = sources[-1], sinks[-1]
-            amount = min(left[0][k], left[1][l])
-            i.append(k)
-            j.append(l)
-            amounts.append(amount)
-            left[0][k] -= amount
-            left[1][l] -= amount
-            if not left[0][k]:
-                sources.pop()
-            if not left[1][l]:
-                sinks.pop()
-        return np.array(i), np.array(j), np.array(amounts, dtype=object)
+        """A coupling (i, j, amounts) of the marginals times 2^shift near integer ``amounts`` >= 0 at cells (i, j)."""
+        left = [np.array([w << shift for w in side], dtype=object) for side in (self.sources, self.sinks)]
+        for end, rest in zip((i, j), left, strict=True):
+            np.add.at(sums := 0 * rest, end, amounts)
+            amounts = amounts * rest[end] // np.maximum(sums, rest)[end]
+        for end, rest in zip((i, j), left, strict=True):
+            np.subtract.at(rest, end, amounts)
+        sums = [np.cumsum(rest[side]) for rest, side in zip(left, order, strict=True)]
+        cuts = np.unique(np.append(*sums))
+        cuts = cuts[cuts > 0]  # on a line of all that is left, where a source or a sink ends
+        s, t = (side[np.searchsorted(end, cuts)] for side, end in zip(order, sums, strict=True))
+        return np.append(i, s), np.append(j, t), np.append(amounts, np.diff(cuts, prepend=0))
 
 
 def _exact(array):

@@ -17,8 +17,9 @@ import numpy as np
 from .._validation import EPS
 from .basis import FINE, RESIDUAL, BasicPlan, Basis
 from .masses import Masses
+from .points import BASE, CHANGE, as_points, kd_order
 from .refine import partner_slopes, refined
-from .search import Search, as_points, kd_order
+from .search import Search
 
 MOST_DIMENSIONS = 3
 PRICING = 16 * EPS  # of the squared diameter: reduced costs below minus twice this enter the list
@@ -46,46 +47,49 @@ class Costs:
 
     def priced(self, potential):
         """P with further potentials (n + m,)."""
-        from .kernels import CHANGE
-
         P = self.P.copy()
         P[:, CHANGE] += potential
         return P
 
-    def violated(self, potential, slope, tolerance):
-        """Pairs i m + j with reduced cost below -tolerance, the ADDED worst of every row and column."""
+    def listed(self, potential, slope, k, cap=np.inf):
+        """Pairs i m + j: of every row and column the k of least reduced cost below ``cap``."""
         P = self.priced(potential)
         X, Y, n = P[: self.n], P[self.n :], self.n
-        columns, _ = self.columns.least(X, Y, slope[n:], ADDED, -tolerance, self.shrink)
-        rows, _ = self.rows.least(Y, X, slope[:n], ADDED, -tolerance, self.shrink)
-        return self._pairs(columns, rows)
+        columns, _ = self.columns.least(X, Y, slope[n:], k, cap, self.shrink)
+        rows, _ = self.rows.least(Y, X, slope[:n], k, cap, self.shrink)
+        (i, s), (j, t) = np.nonzero(columns >= 0), np.nonzero(rows >= 0)
+        return _distinct(np.append(i * self.m + columns[i, s], rows[j, t].astype(np.int64) * self.m + j))
 
     def candidates(self, g, slope):
         """(pairs, f): the CANDIDATES best of every row and column at g (m,) and its c-transform f (n,)."""
         P = self.priced(np.append(np.zeros(self.n), g))
-        X, Y = P[: self.n], P[self.n :]
-        columns, least = self.columns.least(X, Y, slope, CANDIDATES, shrink=self.shrink)
-        f = least[:, 0]
-        P = self.priced(np.append(f, g))
-        slope = X[:, :3] - Y[columns[:, 0], :3]
-        rows, _ = self.rows.least(P[self.n :], P[: self.n], slope, CANDIDATES, shrink=self.shrink)
-        return self._pairs(columns, rows), f
+        columns, f = self.columns.least(P[: self.n], P[self.n :], slope, 1, shrink=self.shrink)
+        slopes = np.vstack([P[: self.n, :3] - P[self.n + columns[:, 0], :3], slope])
+        return self.listed(np.append(f, g), slopes, CANDIDATES), f[:, 0]
 
     def extended(self, potential, slope, Y):
         """(g, slope of g), the c-transform at points Y of the potential of the sources."""
         X = self.priced(potential)[: self.n]
-        rows, least = self.rows.least(Y, X, slope[: self.n], 1)
-        return least[:, 0].copy(), Y[:, :3] - X[rows[:, 0], :3]
-
-    def _pairs(self, columns, rows):
-        (i, s), (j, t) = np.nonzero(columns >= 0), np.nonzero(rows >= 0)
-        return _distinct(np.append(i * self.m + columns[i, s], rows[j, t].astype(np.int64) * self.m + j))
+        rows, g = self.rows.least(Y, X, slope[: self.n], 1)
+        return g[:, 0], Y[:, :3] - X[rows[:, 0], :3]
 
 
 def _distinct(pairs):
     """Sorted, each once. ``np.unique`` hashes integers, which takes ten times as long."""
     pairs.sort()
     return pairs[np.diff(pairs, prepend=-1) > 0]
+
+
+def _clusters(Z, masses, L):
+    """(means (k, COLUMNS), masses (2, k), bounds (k + 1,)) of 2^L parts of a cloud; L = None: of its points."""
+    if L is None or 1 << L > len(Z) // 2:
+        return Z, masses, np.arange(len(Z) + 1)
+    from .basic_kernels import sums_of
+
+    bounds, weight = (np.arange((1 << L) + 1) * len(Z)) >> L, Masses.as_floats(masses)[:, None]
+    means = np.add.reduceat(Z * weight, bounds[:-1]) / np.add.reduceat(weight, bounds[:-1])
+    sums_of(masses, bounds, sums := np.zeros((2, len(means)), np.int64))
+    return means, sums, bounds
 
 
 class MultiscaleSimplex:
@@ -118,8 +122,6 @@ class MultiscaleSimplex:
 
     def improved(self, bound):
         """The change of g (m,) that the tree optimal for the costs of a ``LowerBound`` asks for."""
-        from .kernels import CHANGE
-
         X, Y = bound.images[:2], bound.images[2:]
         if self.basis is None:
             self._cold(X, Y)
@@ -132,8 +134,6 @@ class MultiscaleSimplex:
 
     def least_reduced(self, plan, X, X_low, Y, Y_low, shrink, drop, f, g, change):
         """What ``certificate.least_reduced`` finds, by search; cells and masses of ``plan`` guide it."""
-        from .kernels import BASE, CHANGE
-
         if self.orders is None:
             self.orders, self.sides = self._arranged(X, Y)
         (s, t), least = self.orders, np.empty(self.n)
@@ -170,8 +170,6 @@ class MultiscaleSimplex:
 
     def _refined(self, costs, potential):
         """(violation, changes (n + m,)): one round of refinement from a potential, which the costs then lose."""
-        from .kernels import BASE
-
         costs.P[:, BASE] = potential
         tolerance, zero = RESIDUAL * costs.tolerance, np.zeros(costs.m)
         pairs, _ = costs.candidates(zero, self._slopes(self.basis, costs.P)[self.n :])
@@ -186,12 +184,11 @@ class MultiscaleSimplex:
             costs = Costs(P, n)
             if basis is None:
                 A, B = sides
-                basis, g = Basis(A, B, np.arange(n), np.arange(costs.m)), np.zeros(costs.m)
+                basis, g = Basis.monotone(A, B, np.arange(n), np.arange(costs.m)), np.zeros(costs.m)
                 slope = self._slopes(basis, P)[n:]
             else:
                 g, slope = coarse.extended(basis.tree["potential"], self._slopes(basis, coarse.P), P[n:])
-                cells = refined(basis.tree, coarse.n, coarse.P, first, P, np.hstack(sides))
-                basis = Basis.of_cells(*cells, n, basis.total)
+                basis = Basis(*refined(basis.tree, coarse.n, coarse.P, first, P, np.hstack(sides)), n)
             pairs, f = costs.candidates(g, slope)
             gap = self._gap(costs, basis, f, g, sides)
             self._optimise(costs, basis, pairs, costs.tolerance)
@@ -201,30 +198,16 @@ class MultiscaleSimplex:
 
     def _levels(self, P, masses):
         """(points, number of sources, masses of both sides, first parts of the nodes before), from coarse to fine."""
-        from .basic_kernels import sums_of
-
-        clouds, before = (P[: self.n], P[self.n :]), None
+        clouds, first, before = (P[: self.n], P[self.n :]), None, None
         most = max(map(len, clouds))
         for L in [*(L for L in range(COARSEST, 40, RATIO) if (1 << L) * 2 ** (RATIO - 0.5) <= most), None]:
-            points, sides, bounds = [], [], []
-            for Z, side in zip(clouds, masses, strict=True):
-                if L is None or 1 << L > len(Z) // 2:
-                    bound = np.arange(len(Z) + 1)
-                else:
-                    bound = (np.arange((1 << L) + 1) * len(Z)) >> L
-                    weight = Masses.as_floats(side)[:, None]
-                    Z = np.add.reduceat(Z * weight, bound[:-1]) / np.add.reduceat(weight, bound[:-1])
-                    whole, side = side, np.zeros((2, len(Z)), np.int64)
-                    sums_of(whole, bound, side)
-                points.append(Z)
-                sides.append(side)
-                bounds.append(bound)
-            first, n = None, len(points[0])
+            parts = [_clusters(Z, side, L) for Z, side in zip(clouds, masses, strict=True)]
+            points, sides, bounds = zip(*parts, strict=True)
             if before is not None:
                 s, t = (np.searchsorted(fine, coarse) for fine, coarse in zip(bounds, before, strict=True))
-                first = np.append(s[:-1], n + t)
+                first = np.append(s[:-1], len(points[0]) + t)
             before = bounds
-            yield np.vstack(points), n, sides, first
+            yield np.vstack(points), len(points[0]), sides, first
 
     @staticmethod
     def _slopes(basis, P):
@@ -250,7 +233,8 @@ class MultiscaleSimplex:
             least = max(tolerance, EPS * np.abs(potential).max())
             pivots = simplex_on_arcs(*work, sources, sinks, costs.of_arcs(sources, sinks), least)
             basis.fit(costs.of_arcs)
-            more, known = costs.violated(potential, MultiscaleSimplex._slopes(basis, costs.P), 2 * least), len(pairs)
+            slopes, known = MultiscaleSimplex._slopes(basis, costs.P), len(pairs)
+            more = costs.listed(potential, slopes, ADDED, -2 * least)
             pairs = _distinct(np.append(pairs, more))
             if not len(more) or (len(pairs) == known and pivots == 0):
                 return

@@ -3,41 +3,22 @@
 import numpy as np
 from scipy.spatial.distance import cdist
 
+from .points import BASE, CORNER, FIELDS, OPPOSITE, as_points, depth_of, kd_order
+
 LEAF = 6  # points
-ENTRIES = 2**22  # of a block of a matrix
+ENTRIES = 2**16  # of a matrix that are held at a time: half a megabyte stays in the cache
 
 
-def depth_of(n, leaf):
-    """How often n points are halved until at most ``leaf`` are left."""
-    return max(int(np.ceil(np.log2(n / leaf))), 0)
-
-
-def kd_order(x):
-    """The order of the points (n, d) in which every part [k n >> L, (k + 1) n >> L) is one side of a median cut."""
-    n, order = len(x), np.arange(len(x))
-    for L in range(depth_of(n, 1)):
-        first = (np.arange(1 << L) * n) >> L
-        part, z = np.repeat(np.arange(1 << L), np.diff(first, append=n)), x[order]
-        widest = (np.maximum.reduceat(z, first) - np.minimum.reduceat(z, first)).argmax(1)
-        order = order[np.lexsort((z[np.arange(n), widest[part]], part))]
-    return order
-
-
-def as_points(high, low):
-    """Rows of ``kernels`` for an image (n, r), r <= 3, in twice the working precision; without potentials."""
-    from .kernels import COLUMNS, HIGH, LOW
-
-    P = np.zeros((len(high), COLUMNS))
-    P[:, HIGH : HIGH + high.shape[1]], P[:, LOW : LOW + low.shape[1]] = high, low
-    return P
+def row_blocks(n, m, entries=ENTRIES):
+    """Slices that cut the n rows of an n x m matrix into blocks of about so many ``entries``."""
+    step = max(entries // m, 1)
+    return [slice(k, min(k + step, n)) for k in range(0, n, step)]
 
 
 class Search:
     """A k-d tree over points Y (m, COLUMNS), which come in k-d order."""
 
     def __init__(self, Y):
-        from .kernels import CORNER, FIELDS, OPPOSITE
-
         self.depth = depth_of(len(Y), LEAF)
         first = (np.arange(1 << self.depth) * len(Y)) >> self.depth
         self.nodes = np.zeros((2 << self.depth, FIELDS))
@@ -66,11 +47,8 @@ def c_transform(X, Y, g):
     if not len(X):
         return np.empty(0)
     if X.shape[1] > 3:
-        rows = max(ENTRIES // len(Y), 1)
-        parts = [(cdist(X[k : k + rows], Y, "sqeuclidean") - g).min(1) for k in range(0, len(X), rows)]
-        return np.concatenate(parts)
-    from .kernels import BASE
-
+        blocks = row_blocks(len(X), len(Y))
+        return np.concatenate([(cdist(X[rows], Y, "sqeuclidean") - g).min(1) for rows in blocks])
     s, t = kd_order(X), kd_order(Y)
     P, Q, f = as_points(X[s], 0 * X[s]), as_points(Y[t], 0 * Y[t]), np.empty(len(X))
     Q[:, BASE] = g[t]

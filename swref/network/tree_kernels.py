@@ -140,16 +140,12 @@ def _bottleneck(tree, n, i, j):
     """
     u, v, leaving, entering, high, low = i, j, i, i, NONE, np.int64(0)
     while u != v:
-        if tree[u].count <= tree[v].count:
-            node = tree[u]
-            if u < n and (node.high < high or (node.high == high and node.low < low)):
-                high, low, leaving, entering = node.high, node.low, u, i
-            u = node.parent
-        else:
-            node = tree[v]
-            if v >= n and (node.high < high or (node.high == high and node.low < low)):
-                high, low, leaving, entering = node.high, node.low, v, j
-            v = node.parent
+        from_i = tree[u].count <= tree[v].count
+        w = u if from_i else v
+        node = tree[w]
+        if (w < n) == from_i and (node.high < high or (node.high == high and node.low < low)):
+            high, low, leaving, entering = node.high, node.low, w, i if from_i else j
+        u, v = (node.parent, v) if from_i else (u, node.parent)
     return u, leaving, entering
 
 
