@@ -76,10 +76,8 @@ def as_cloud(name, value, d=None) -> np.ndarray:
 
 def as_clouds(x, y) -> tuple[np.ndarray, np.ndarray]:
     """The arguments x (n, d) and y (m, d) of every function of two clouds."""
-    x, y = as_cloud("x", x), as_cloud("y", y)
-    if x.shape[1] != y.shape[1]:
-        raise ValueError(f"y: expected d = {x.shape[1]} columns like x, got shape {y.shape}")
-    return x, y
+    x = as_cloud("x", x)
+    return x, as_cloud("y", y, x.shape[1])
 
 
 def as_symmetric(name, value, d=None) -> np.ndarray:
@@ -162,12 +160,6 @@ def check_methods(name, value, *calls) -> None:
     """Raise unless ``value`` has the methods of these calls, such as "value(x, weights)"."""
     if not all(callable(getattr(value, call.partition("(")[0], None)) for call in calls):
         raise ValueError(f"{name}: expected methods {' and '.join(calls)}, got {value!r}")
-
-
-def check_dimension(gauge, d) -> None:
-    """Raise unless ``gauge`` accepts (d, d) moments."""
-    if gauge.dimension is not None and gauge.dimension != d:
-        raise ValueError(f"gauge: {gauge!r} accepts d = {gauge.dimension} only, got d = {d}")
 
 
 def check_positive(name, value) -> float:

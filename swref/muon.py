@@ -196,11 +196,8 @@ def momentum_flow(
     force is not finite. ValueError for malformed arguments.
     """
     tau, t_end = check_positive("tau", tau), check_positive("t_end", t_end)
-    tol, cutoff, max_steps = (
-        as_tolerance("tol", tol),
-        as_tolerance("cutoff", cutoff),
-        check_count("max_steps", max_steps),
-    )
+    tol, cutoff = as_tolerance("tol", tol), as_tolerance("cutoff", cutoff)
+    max_steps = check_count("max_steps", max_steps)
     check_methods("energy", energy, "value(x, weights)", "force(x, weights)")
     x0 = as_array("x0", x0, 2)
     a0 = np.zeros_like(x0) if momentum is None else as_array("momentum", momentum, 2, x0.shape)

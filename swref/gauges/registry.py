@@ -8,7 +8,6 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import Any, TypeVar
 
-from .._validation import check_dimension
 from .base import Gauge
 
 ENTRY_POINT_GROUP = "swref.gauges"
@@ -70,7 +69,8 @@ def get_gauge(gauge: str | Gauge, /, **params: Any) -> Gauge:
 def gauge_for(gauge: str | Gauge, d: int) -> Gauge:
     """``get_gauge(gauge)`` for moments of order d: the door for the argument ``gauge`` of every public function."""
     gauge = get_gauge(gauge)
-    check_dimension(gauge, d)
+    if gauge.dimension not in (None, d):
+        raise ValueError(f"gauge: {gauge!r} accepts d = {gauge.dimension} only, got d = {d}")
     return gauge
 
 
