@@ -89,7 +89,7 @@ def dynamic_transport(
 
     Converged when U - L <= tol U + 128 eps gamma(I) mass side^2, ``side`` the longest side of the domain; "rounding"
     when only the widening of the bounds prevents it. The bounds U, L hold to the last digit whatever the status, on the
-    assumptions of ``swref._rounding``, for the *discrete* problem of the densities divided by their exact sums: n_time
+    assumptions of ``swref._rounding``, for the discrete problem of the densities divided by their exact sums: n_time
     intervals, momenta at cell centres, fluxes their means over two cells. Its value tends to W^2 as the grid is
     refined, for densities that vary over at least three cells: isolated cells hardly exchange mass with their
     neighbours. ``DynamicResult`` describes ``continuous_lower`` and ``continuous_upper``, bounds without that error.
