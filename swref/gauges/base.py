@@ -97,9 +97,8 @@ class Gauge(ABC):
         Scale: P(tC) = P(C) for t > 0. Zero on the null space of C unless the closed form says otherwise.
         From ``support``, to a duality gap of 1e-9 relative.
         """
-        _, lam, U = psd_eigh("C", C, self.dimension)
-        keep = lam > 10 * len(lam) * EPS * lam[0]
-        return symmetrize(self._multiply(np.eye(len(lam)), np.sqrt(lam[keep, None]) * U[:, keep].T))
+        C = as_psd("C", C, self.dimension)
+        return symmetrize(self._multiply(np.eye(len(C)), root(C / (np.abs(C).max() or 1.0))))
 
     @classmethod
     def example(cls, d: int) -> Self:
@@ -160,6 +159,12 @@ class Gauge(ABC):
 
 
 _pairs = cache(np.triu_indices)
+
+
+def root(C) -> np.ndarray:
+    """R (d, d) with R^T R = C, rounding removed: eigenvalues up to 10 d eps times the largest count as zero."""
+    scale, lam, U = psd_eigh("C", C)
+    return np.sqrt(scale * np.where(lam > 10 * len(lam) * EPS * lam[0], lam, 0))[:, None] * U.T
 
 
 def principal_axes(X) -> tuple[np.ndarray, np.ndarray]:
