@@ -138,6 +138,10 @@ class Gauge(ABC):
         W, s = principal_axes(R)
         if len(s) == 0:
             return np.zeros_like(g)
+        return self._multiply_along(g, R, W, s)
+
+    def _multiply_along(self, g, R, W, s):
+        """``_multiply`` for an R that is not zero, of singular values s (r,) and right singular vectors W (d, r)."""
         X, along = dual.descent_factor(self, W * s) / s, g @ W  # X = P W
         return along @ X.T + (g - along @ W.T) @ X @ W.T
 
@@ -209,12 +213,7 @@ class SpectralGauge(Gauge):
         A = dual.descent_factor(_Diagonal(self), np.diag(s)[:, keep])
         return np.append(np.diag(A) / s[keep], np.zeros(len(s) - keep.sum()))
 
-    def _multiply(self, g, R):
-        if type(self).measure_multiplier is not Gauge.measure_multiplier:
-            return super()._multiply(g, R)
-        W, s = principal_axes(R)
-        if len(s) == 0:
-            return np.zeros_like(g)
+    def _multiply_along(self, g, R, W, s):
         p = self.multiplier_values(np.append(s / s[0], np.zeros(len(W) - len(s))))[: len(s)]
         u = g @ (W / s)
         # By rounding, column j of u contains eps s[i] / s[j] of each earlier column i. At p = inf, which amplifies

@@ -107,11 +107,10 @@ def _parse_blocks(blocks):
     """Index arrays (one per block) that partition range(d), from sizes or index lists."""
     try:
         whole = [np.asarray(b).astype(int) for b in blocks]
-        if not whole or not all(np.array_equal(w, b) for w, b in zip(whole, blocks, strict=True)):
+        sizes = all(w.ndim == 0 for w in whole)
+        if not all(np.array_equal(w, b) for w, b in zip(whole, blocks, strict=True)) or (sizes and min(whole) < 1):
             raise ValueError
-        if all(w.ndim == 0 for w in whole):
-            if min(whole) < 1:
-                raise ValueError
+        if sizes:
             return [np.arange(a, b) for a, b in pairwise(np.append(0, np.cumsum(whole)))]
         whole = [np.atleast_1d(w) for w in whole]
         flat = np.concatenate(whole)
