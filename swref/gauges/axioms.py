@@ -117,12 +117,10 @@ def _monotone(probe):
 
 def _descents(probe, S):
     """S against S + t u u^T, u the direction in which the finite-difference gradient of ``value`` is smallest."""
-    h, gradient = 1e-5 * np.trace(S), np.zeros_like(S)
-    S = S + h * np.eye(probe.d)  # room for the differences below
+    h, gradient, unit = 1e-5 * np.trace(S), np.zeros_like(S), np.eye(probe.d)
+    S = S + h * unit  # room for the differences below
     for i, j in zip(*np.triu_indices(probe.d), strict=True):
-        E = np.zeros_like(S)
-        E[i, j] += 0.5 * h
-        E[j, i] += 0.5 * h
+        E = h * symmetrize(np.outer(unit[i], unit[j]))
         gradient[i, j] = gradient[j, i] = probe.value(S + E) - probe.value(S - E)
     u = np.linalg.eigh(gradient)[1][:, 0]
     return [(S, S + t * np.trace(S) * np.outer(u, u)) for t in (1e-3, 0.03, 1.0)]
