@@ -98,9 +98,8 @@ def _entry_points():
         if known is None:
             found[point.name] = point
         elif _address(known) != _address(point):
-            warnings.warn(
-                f"gauge {point.name!r} of {_origin(point)} is hidden by that of {_origin(known)}", stacklevel=3
-            )
+            hidden, owner = _origin(point), _origin(known)
+            warnings.warn(f"gauge {point.name!r} of {hidden} is hidden by that of {owner}", stacklevel=3)
     return found
 
 
