@@ -14,21 +14,16 @@ def completed(function, tasks, executor):
         yield from ((index, function(*task)) for index, task in enumerate(tasks))
         return
     futures = {executor.submit(function, *task): index for index, task in enumerate(tasks)}
-    arriving, error = as_completed(futures), None
     try:
-        while futures and error is None:
-            try:
-                future = next(arriving)
-                result = future.result()
-            except BaseException as raised:  # in a call, or Ctrl-C while waiting
-                error = raised
-            else:
-                yield futures.pop(future), result
-        if error is not None:
-            for future, index in futures.items():
-                if future.done() and not future.cancelled() and future.exception() is None:
-                    yield index, future.result()
-            raise error
+        for future in as_completed(futures):
+            yield futures.pop(future), future.result()
+    except GeneratorExit:  # the caller stops asking
+        raise
+    except BaseException:  # in a call, or Ctrl-C while waiting
+        for future, index in futures.items():
+            if future.done() and not future.cancelled() and future.exception() is None:
+                yield index, future.result()
+        raise
     finally:
         for future in futures:
             future.cancel()

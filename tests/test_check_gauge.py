@@ -283,7 +283,10 @@ class WrongExponent(SpectralGauge):
 @pytest.mark.parametrize(
     "gauge, message",
     [
-        (WrongPolar(get_gauge("schatten", p=2)), r"polar: polar\(support\(S\)\) = 1.001, not 1"),
+        (
+            WrongPolar(get_gauge("schatten", p=2)),
+            r"polar: polar\(support\(S\)\) = 1.001 but <support\(S\), S> / value\(S\) = 1",
+        ),
         (SmallPolar(get_gauge("trace")), "polar: <Q, T>"),
         (ProjectsOutside(get_gauge("operator")), r"project: P = project\(A\) is outside K"),
         (ProjectsTooFar(get_gauge("operator")), r"project: Q in K is nearer to A than P = project\(A\)"),

@@ -429,7 +429,7 @@ def test_each_fault_is_named_even_if_it_is_the_only_one(author, calls, message):
 
 
 def test_check_gauge_names_a_value_that_changes():
-    with pytest.raises(GaugeError, match=r"repeatable: value\(S\) = .*, and asked again "):
+    with pytest.raises(GaugeError, match=r"repeatable: value\(S\) = .* but asked again, value\(S\) = "):
         swref.check_gauge(Alternating())
 
 

@@ -223,7 +223,7 @@ def test_a_package_may_use_decorator_and_entry_point(install):
 
 
 @pytest.mark.parametrize(
-    "source, value, warning",
+    "source, value, trouble",
     [
         ("raise RuntimeError('no luck')", "thirdparty:Diagonal", "failed to load: RuntimeError: no luck"),
         ("import sys; sys.exit('needs a GPU')", "thirdparty:Diagonal", "failed to load: SystemExit: needs a GPU"),
@@ -236,16 +236,11 @@ def test_a_package_may_use_decorator_and_entry_point(install):
         (PACKAGE, "no such module", "failed to load"),
     ],
 )
-def test_a_broken_package_is_named_and_breaks_nothing_else(install, source, value, warning):
+def test_a_broken_package_is_named_and_breaks_nothing_else(install, source, value, trouble):
     install("thirdparty", source, {"broken": value})
     install("thirdparty_works", PACKAGE, {"works": "thirdparty_works:Diagonal"})
     assert {"broken", "works", "trace"} <= set(list_gauges())
-    with (
-        pytest.warns(UserWarning, match=f"gauge 'broken' of package 'thirdparty' .*{warning}"),
-        pytest.raises(
-            ValueError, match="gauge: 'broken' is provided by package 'thirdparty' .*, which cannot be loaded"
-        ),
-    ):
+    with pytest.raises(ValueError, match=f"gauge: 'broken' is provided by package 'thirdparty' .*, which {trouble}"):
         get_gauge("broken")
     assert get_gauge("works").value(np.eye(2)) == 2
     assert get_gauge("trace").value(np.eye(2)) == 2

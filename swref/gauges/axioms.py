@@ -32,10 +32,10 @@ class Probe:
     def value(self, S):
         key = S.tobytes()
         if key not in self._values:
-            self._values[key] = self._checked_value(S)
+            self._values[key] = self.asked_value(S)
         return self._values[key]
 
-    def _checked_value(self, S):
+    def asked_value(self, S):
         result = self._call("value", S)
         if np.ndim(result) != 0 or np.asarray(result).dtype.kind not in "iuf":
             fail("finite", f"value(S) must be one real number, got {result!r}", S=S)
@@ -87,62 +87,40 @@ def _plus_minus(d, rng):
     return [(unit[a] + unit[b], unit[a] - unit[b]) for a, b in zip(i[chosen], j[chosen], strict=True)]
 
 
-def _finite(probe):
+def _value_fits(probe):
     for S in probe.matrices:
-        probe.value(S)
-
-
-def _repeatable(probe):
-    for S in probe.matrices:
-        first, second = probe._checked_value(S), probe._checked_value(S)
-        if abs(first - second) > TOLERANCE * max(first, second):
-            fail("repeatable", f"value(S) = {first:.10g}, and asked again {second:.10g}", S=S)
-
-
-def _zero(probe):
-    zero = np.zeros((probe.d, probe.d))
-    if abs(probe.value(zero)) > 1e-12 * probe.value(np.eye(probe.d)):
-        fail("homogeneous", f"value(0) = {probe.value(zero):.6g}, not 0")
-
-
-def _positive(probe):
-    for S in probe.matrices:
+        equal("repeatable", ("value(S)", probe.value(S)), ("asked again, value(S)", probe.asked_value(S)), S=S)
         if not probe.value(S) > 0:
             fail("positive", f"value(S) = {probe.value(S):.6g} although S != 0", S=S)
 
 
 def _homogeneous(probe):
+    at_zero = probe.value(np.zeros((probe.d, probe.d)))
+    if abs(at_zero) > 1e-12 * probe.value(np.eye(probe.d)):
+        fail("homogeneous", f"value(0) = {at_zero:.6g}, not 0")
     for S in probe.matrices:
-        value = probe.value(S)
         for t in (1e-6, 0.3, 7.0, 1e6):
-            scaled = probe.value(t * S)
-            if abs(scaled - t * value) > TOLERANCE * t * value:
-                fail("homogeneous", f"value({t:g} S) = {scaled:.6g} but {t:g} value(S) = {t * value:.6g}", S=S)
+            equal("homogeneous", (f"value({t:g} S)", probe.value(t * S)), (f"{t:g} value(S)", t * probe.value(S)), S=S)
 
 
 def _convex(probe):
     for S, T in probe.pairs:
         middle, mean = probe.value(0.5 * (S + T)), 0.5 * (probe.value(S) + probe.value(T))
-        if middle > mean * (1 + TOLERANCE):
-            fail("convex", f"value((S + T)/2) = {middle:.6g} > (value(S) + value(T))/2 = {mean:.6g}", S=S, T=T)
+        at_most("convex", ("value((S + T)/2)", middle), ("(value(S) + value(T))/2", mean), S=S, T=T)
 
 
 def _monotone(probe):
     ordered = [(S, S + T) for S, T in probe.pairs] + [pair for S in probe.matrices[-6:] for pair in _descents(probe, S)]
     for S, T in ordered:
-        small, large = probe.value(S), probe.value(T)
-        if small > large * (1 + TOLERANCE):
-            fail("monotone", f"S <= T but value(S) = {small:.6g} > value(T) = {large:.6g}", S=S, T=T)
+        at_most("monotone", ("S <= T but value(S)", probe.value(S)), ("value(T)", probe.value(T)), S=S, T=T)
 
 
 def _descents(probe, S):
     """S against S + t u u^T, u the direction in which the finite-difference gradient of ``value`` is smallest."""
-    h, gradient = 1e-5 * np.trace(S), np.zeros_like(S)
-    S = S + h * np.eye(probe.d)  # room for the differences below
+    h, gradient, unit = 1e-5 * np.trace(S), np.zeros_like(S), np.eye(probe.d)
+    S = S + h * unit  # room for the differences below
     for i, j in zip(*np.triu_indices(probe.d), strict=True):
-        E = np.zeros_like(S)
-        E[i, j] += 0.5 * h
-        E[j, i] += 0.5 * h
+        E = h * symmetrize(np.outer(unit[i], unit[j]))
         gradient[i, j] = gradient[j, i] = probe.value(S + E) - probe.value(S - E)
     u = np.linalg.eigh(gradient)[1][:, 0]
     return [(S, S + t * np.trace(S) * np.outer(u, u)) for t in (1e-3, 0.03, 1.0)]
@@ -151,14 +129,13 @@ def _descents(probe, S):
 def _support_fits(probe):
     for S in probe.matrices:
         Q = probe.support(S)
-        size, pairing, value = np.abs(Q).max(), np.vdot(Q, S), probe.value(S)
+        size = np.abs(Q).max()
         if np.abs(Q - Q.T).max() > TOLERANCE * size:
             fail("support symmetric", "support(S) = Q is not symmetric", S=S, Q=Q)
         low = np.linalg.eigvalsh(symmetrize(Q))[0]
         if low < -TOLERANCE * size:
             fail("support PSD", f"support(S) = Q has the eigenvalue {low:.6g} (K must lie in the PSD cone)", S=S, Q=Q)
-        if abs(pairing - value) > TOLERANCE * value:
-            fail("support attains", f"<support(S), S> = {pairing:.6g} but value(S) = {value:.6g}", S=S, Q=Q)
+        equal("support attains", ("<support(S), S>", np.vdot(Q, S)), ("value(S)", probe.value(S)), S=S, Q=Q)
 
 
 def _support_feasible(probe):
@@ -169,14 +146,22 @@ def _support_feasible(probe):
         leading = [U[:, -k:] @ U[:, -k:].T for k in range(1, probe.d + 1)]
         powers = [(U * np.maximum(w, 0) ** r) @ U.T for r in (0.5, 1, 3)]
         for T in probe.matrices + leading + powers:
-            pairing, value = np.vdot(Q, T), probe.value(T)
-            if pairing > value * (1 + TOLERANCE):
-                fail("support feasible", f"<support(S), T> = {pairing:.6g} > value(T) = {value:.6g}", S=S, T=T, Q=Q)
+            at_most("support feasible", ("<support(S), T>", np.vdot(Q, T)), ("value(T)", probe.value(T)), S=S, T=T, Q=Q)
 
 
-AXIOMS = [
-    _finite, _repeatable, _zero, _positive, _convex, _homogeneous, _monotone, _support_fits, _support_feasible
-]  # fmt: skip
+AXIOMS = [_value_fits, _convex, _homogeneous, _monotone, _support_fits, _support_feasible]
+
+
+def equal(axiom, left, right, tolerance=TOLERANCE, **matrices):
+    """GaugeError unless left = right, each a pair (what it is, its value); ``tolerance`` is relative."""
+    if abs(left[1] - right[1]) > tolerance * right[1]:
+        fail(axiom, f"{left[0]} = {left[1]:.10g} but {right[0]} = {right[1]:.10g}", **matrices)
+
+
+def at_most(axiom, left, right, tolerance=TOLERANCE, **matrices):
+    """GaugeError unless left <= right, as for ``equal``."""
+    if left[1] > right[1] * (1 + tolerance):
+        fail(axiom, f"{left[0]} = {left[1]:.10g} > {right[0]} = {right[1]:.10g}", **matrices)
 
 
 def fail(axiom, what, **matrices):

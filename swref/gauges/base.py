@@ -97,9 +97,8 @@ class Gauge(ABC):
         Scale: P(tC) = P(C) for t > 0. Zero on the null space of C unless the closed form says otherwise.
         From ``support``, to a duality gap of 1e-9 relative.
         """
-        _, lam, U = psd_eigh("C", C, self.dimension)
-        keep = lam > 10 * len(lam) * EPS * lam[0]
-        return symmetrize(self._multiply(np.eye(len(lam)), np.sqrt(lam[keep, None]) * U[:, keep].T))
+        C = as_psd("C", C, self.dimension)
+        return symmetrize(self._multiply(np.eye(len(C)), root(C / (np.abs(C).max() or 1.0))))
 
     @classmethod
     def example(cls, d: int) -> Self:
@@ -139,6 +138,10 @@ class Gauge(ABC):
         W, s = principal_axes(R)
         if len(s) == 0:
             return np.zeros_like(g)
+        return self._multiply_along(g, R, W, s)
+
+    def _multiply_along(self, g, R, W, s):
+        """``_multiply`` for an R that is not zero, of singular values s (r,) and right singular vectors W (d, r)."""
         X, along = dual.descent_factor(self, W * s) / s, g @ W  # X = P W
         return along @ X.T + (g - along @ W.T) @ X @ W.T
 
@@ -160,6 +163,12 @@ class Gauge(ABC):
 
 
 _pairs = cache(np.triu_indices)
+
+
+def root(C) -> np.ndarray:
+    """R (d, d) with R^T R = C, rounding removed: eigenvalues up to 10 d eps times the largest count as zero."""
+    scale, lam, U = psd_eigh("C", C)
+    return np.sqrt(scale * np.where(lam > 10 * len(lam) * EPS * lam[0], lam, 0))[:, None] * U.T
 
 
 def principal_axes(X) -> tuple[np.ndarray, np.ndarray]:
@@ -204,12 +213,7 @@ class SpectralGauge(Gauge):
         A = dual.descent_factor(_Diagonal(self), np.diag(s)[:, keep])
         return np.append(np.diag(A) / s[keep], np.zeros(len(s) - keep.sum()))
 
-    def _multiply(self, g, R):
-        if type(self).measure_multiplier is not Gauge.measure_multiplier:
-            return super()._multiply(g, R)
-        W, s = principal_axes(R)
-        if len(s) == 0:
-            return np.zeros_like(g)
+    def _multiply_along(self, g, R, W, s):
         p = self.multiplier_values(np.append(s / s[0], np.zeros(len(W) - len(s))))[: len(s)]
         u = g @ (W / s)
         # By rounding, column j of u contains eps s[i] / s[j] of each earlier column i. At p = inf, which amplifies

@@ -10,26 +10,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._validation import as_array, as_psd
-from .base import Gauge
+from .._validation import as_array, as_psd, symmetrize
+from .base import Gauge, root
 from .compose import Max, Sum, _Combination, _Through
 from .registry import get_gauge, register_gauge
-
-
-class _Part(_Through):
-    """S -> gamma(S_bb) / eta^2 for the columns b of one block: zero where only other columns move."""
-
-    def __init__(self, gauge, columns, scale, dimension):
-        self.gauge, self.factor, self.entries = gauge, 1 / float(scale) ** 2, np.ix_(columns, columns)
-        self.dimension: int = dimension
-
-    def _seen(self, S):
-        return S[(..., *self.entries)]
-
-    def _lifted(self, Q):
-        whole = np.zeros((self.dimension, self.dimension))
-        whole[self.entries] = Q
-        return whole
 
 
 class _Blocks(_Combination):
@@ -48,8 +32,8 @@ class _Blocks(_Combination):
         if (self.scales <= 0).any():
             raise ValueError(f"scales: must be positive, got {self.scales.min():.3g}")
         self.convex = all(g.convex for g in self.inner)
-        parts = zip(self.inner, self.blocks, self.scales, strict=True)
-        self.parts = tuple(_Part(*part, self.dimension) for part in parts)
+        unit, parts = np.eye(self.dimension), zip(self.inner, self.blocks, self.scales, strict=True)
+        self.parts = tuple(_Through(g, unit[:, b] / scale) for g, b, scale in parts)  # gamma(S_bb) / eta^2
 
     def __repr__(self):
         in_order = np.array_equal(np.concatenate(self.blocks), np.arange(self.dimension))
@@ -70,12 +54,10 @@ class _Blocks(_Combination):
 
     def measure_multiplier(self, C: np.ndarray) -> np.ndarray:
         C = as_psd("C", C, self.dimension)
-        multipliers = [part.gauge.measure_multiplier(C[part.entries]) for part in self.parts]
-        traces = [np.vdot(M, C[part.entries]) for M, part in zip(multipliers, self.parts, strict=True)]
-        rates, P = self._rates(self.scales * np.sqrt(np.maximum(traces, 0))), np.zeros_like(C)
-        for part, rate, M in zip(self.parts, rates, multipliers, strict=True):
-            P[part.entries] = rate * M
-        return P
+        C, R = C / (np.abs(C).max() or 1.0), np.zeros_like(C)
+        for b in self.blocks:  # one by one: a block may be far smaller than another
+            R[np.ix_(b, b)] = root(C[np.ix_(b, b)])
+        return symmetrize(self._multiply(np.eye(len(C)), R))
 
     def _multiply(self, g, R):
         fields, norms = [], []
@@ -125,11 +107,10 @@ def _parse_blocks(blocks):
     """Index arrays (one per block) that partition range(d), from sizes or index lists."""
     try:
         whole = [np.asarray(b).astype(int) for b in blocks]
-        if not whole or not all(np.array_equal(w, b) for w, b in zip(whole, blocks, strict=True)):
+        sizes = all(w.ndim == 0 for w in whole)
+        if not all(np.array_equal(w, b) for w, b in zip(whole, blocks, strict=True)) or (sizes and min(whole) < 1):
             raise ValueError
-        if all(w.ndim == 0 for w in whole):
-            if min(whole) < 1:
-                raise ValueError
+        if sizes:
             return [np.arange(a, b) for a, b in pairwise(np.append(0, np.cumsum(whole)))]
         whole = [np.atleast_1d(w) for w in whole]
         flat = np.concatenate(whole)

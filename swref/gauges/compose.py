@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -25,9 +27,13 @@ class _Combination(Gauge):
     def __repr__(self):
         return f"{type(self).__name__}({', '.join(map(repr, self.parts))})"
 
-    def _smoothed_parts(self, S, mu) -> list[Smoothed] | None:
-        parts = [part for g in self.parts if (part := g._smoothed(S, mu)) is not None]
-        return parts if len(parts) == len(self.parts) else None
+    def _smoothed(self, S, mu):
+        parts = [g._smoothed(S, mu) for g in self.parts]
+        return None if None in parts else self._joined(parts, mu)
+
+    @abstractmethod
+    def _joined(self, parts, mu) -> Smoothed:
+        """The combination of its smoothed parts."""
 
 
 class Sum(_Combination):
@@ -42,10 +48,7 @@ class Sum(_Combination):
     def support(self, S: np.ndarray) -> np.ndarray:
         return np.sum([g.support(S) for g in self.parts], 0)
 
-    def _smoothed(self, S, mu):
-        parts = self._smoothed_parts(S, mu)
-        if parts is None:
-            return None
+    def _joined(self, parts, mu):
         value, Q = sum(p.value for p in parts), np.sum([p.Q for p in parts], 0)
         return Smoothed(value, Q, lambda T: np.sum([p.gram(T) for p in parts], 0))
 
@@ -59,10 +62,7 @@ class Max(_Combination):
     def support(self, S: np.ndarray) -> np.ndarray:
         return max(self.parts, key=lambda g: g.value(S)).support(S)
 
-    def _smoothed(self, S, mu):
-        parts = self._smoothed_parts(S, mu)
-        if parts is None:
-            return None
+    def _joined(self, parts, mu):
         value, theta, curvature = soft_max(np.array([p.value for p in parts]), mu)
 
         def gram(T):
@@ -74,31 +74,30 @@ class Max(_Combination):
 
 
 class _Through(Gauge):
-    """factor * gamma(what is seen of S): ``_seen`` is linear, ``_lifted`` its adjoint."""
+    """S -> gamma(A^T S A), A (d, m) of any rank. K = {A Q A^T}."""
 
-    gauge: Gauge
-    factor = 1.0
+    def __init__(self, gauge, A):
+        self.gauge, self.A = gauge, A
+        self.dimension: int = len(A)
 
     def _seen(self, S):
-        return S
+        return symmetrize(self.A.T @ S @ self.A)
 
     def _lifted(self, Q):
-        return Q
+        return symmetrize(self.A @ Q @ self.A.T)
 
     def value(self, S: np.ndarray) -> float:
-        return self.factor * self.gauge.value(self._seen(S))
+        return self.gauge.value(self._seen(S))
 
     def support(self, S: np.ndarray) -> np.ndarray:
-        return self.factor * self._lifted(self.gauge.support(self._seen(S)))
+        return self._lifted(self.gauge.support(self._seen(S)))
 
     def _smoothed(self, S, mu):
-        part, factor = self.gauge._smoothed(self._seen(S), mu), self.factor
-        if part is None:
-            return None
-        return Smoothed(factor * part.value, factor * self._lifted(part.Q), lambda T: factor * part.gram(self._seen(T)))
+        part = self.gauge._smoothed(self._seen(S), mu)
+        return part and Smoothed(part.value, self._lifted(part.Q), lambda T: part.gram(self._seen(T)))
 
 
-class Multiple(_Through):
+class Multiple(Gauge):
     """factor * gamma(S), factor > 0; written factor * gauge. W grows by sqrt(factor), velocities shrink by 1/factor.
 
     Raises ValueError for a factor that is no positive finite number.
@@ -111,6 +110,16 @@ class Multiple(_Through):
     def __repr__(self):
         short = f"{self.factor:g}"
         return f"{short if float(short) == self.factor else self.factor} * {self.gauge!r}"
+
+    def value(self, S: np.ndarray) -> float:
+        return self.factor * self.gauge.value(S)
+
+    def support(self, S: np.ndarray) -> np.ndarray:
+        return self.factor * self.gauge.support(S)
+
+    def _smoothed(self, S, mu):
+        part, factor = self.gauge._smoothed(S, mu), self.factor
+        return part and Smoothed(factor * part.value, factor * part.Q, lambda T: factor * part.gram(T))
 
     def polar(self, Q: np.ndarray) -> float:
         return self.gauge.polar(Q) / self.factor
@@ -129,11 +138,11 @@ class Multiple(_Through):
 
     def _body(self, d):
         part = self.gauge._body(d)
-        return None if part is None else Body(part.exponent, self.factor * part.size, self.factor * part.cap)
+        return part and Body(part.exponent, self.factor * part.size, self.factor * part.cap)
 
     def _within(self, d, r):
         part = self.gauge._within(d, r)
-        return None if part is None else self.factor * part
+        return part and self.factor * part
 
 
 class Congruence(_Through):
@@ -145,23 +154,15 @@ class Congruence(_Through):
     def __init__(self, gauge: Gauge, A: ArrayLike):
         if not gauge.convex:
             raise ValueError(f"gauge: must be convex, got {gauge!r}")
-        self.A = as_array("A", A, 2)
+        super().__init__(gauge, as_array("A", A, 2))
         self.A.setflags(write=False)
-        self.dimension, inner = self.A.shape
-        if gauge.dimension not in (None, inner):
+        if gauge.dimension not in (None, self.A.shape[1]):
             raise ValueError(f"A: expected {gauge.dimension} columns for {gauge!r}, got shape {self.A.shape}")
         if np.linalg.matrix_rank(self.A) < self.dimension:
             raise ValueError(f"A: must have rank {self.dimension} (else gamma(S) = 0 for some S != 0)")
-        self.gauge = gauge
 
     def __repr__(self):
         return f"{self.gauge!r}.congruence({written(self.A)})"
-
-    def _seen(self, S):
-        return symmetrize(self.A.T @ S @ self.A)
-
-    def _lifted(self, Q):
-        return symmetrize(self.A @ Q @ self.A.T)
 
     def value(self, S: np.ndarray) -> float:
         return super().value(as_psd("S", S, self.dimension))

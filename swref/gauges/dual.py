@@ -63,10 +63,8 @@ class _Search:
     def result(self):
         if self.best > TOLERANCE:
             check_at(self.gauge, self.S)
-            what = (
-                f"the certificate stopped at a relative gap of {self.best:.2g} instead of {TOLERANCE:g}, although no "
-            )
-            what += "axiom fails at S. Does swref.check_gauge accept this gauge?"
+            what = f"the certificate stopped at a relative gap of {self.best:.2g} instead of {TOLERANCE:g}, although "
+            what += "no axiom fails at S. Does swref.check_gauge accept this gauge?"
             raise fault(self.gauge, what, S=self.S)
         return self.candidate
 

@@ -85,10 +85,7 @@ def gauge_class(name: str) -> type[Gauge]:
                 f"gauge: unknown name {name!r}; did you mean {', '.join(map(repr, near))}? (A name registered in "
                 "__main__ does not reach worker processes; an instance, get_gauge(name), passed to them does.)"
             )
-        cls = _load(provider)
-        if cls is None:
-            raise ValueError(f"gauge: {name!r} is provided by {_origin(provider)}, which cannot be loaded")
-        _registered.setdefault(name, cls)  # importing the module may already have run the decorator
+        _registered.setdefault(name, _load(provider))  # importing the module may already have run the decorator
     return _registered[name]
 
 
@@ -114,17 +111,16 @@ def _entry_points_anew():
 
 
 def _load(point):
-    """The class behind an entry point, or None with a warning: one broken package must not break the others."""
+    """The class behind an entry point; ValueError if there is none, whatever importing it raised."""
+    provided = f"gauge: {point.name!r} is provided by {_origin(point)}, which"
     try:
         cls = point.load()
-        trouble = "" if isinstance(cls, type) and issubclass(cls, Gauge) else "is not a subclass of swref.Gauge"
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # third-party code: anything may happen at import, SystemExit included
-        cls, trouble = None, f"failed to load: {type(error).__name__}: {error}"
-    if trouble:
-        warnings.warn(f"gauge {point.name!r} of {_origin(point)} {trouble}", stacklevel=4)
-        return None
+        raise ValueError(f"{provided} failed to load: {type(error).__name__}: {error}") from error
+    if not (isinstance(cls, type) and issubclass(cls, Gauge)):
+        raise ValueError(f"{provided} is not a subclass of swref.Gauge")
     return cls
 
 

@@ -12,11 +12,15 @@ from .newton import curvature_gram, soft_max
 from .registry import register_gauge
 
 
-def _exponent(value):
+def _set_exponent(gauge, allowed, wanted):
+    """Make p a float, or raise ValueError unless it is ``allowed``."""
     try:
-        return float(value)
+        p = float(gauge.p)
     except (TypeError, ValueError):
-        raise ValueError(f"p: expected a number, got {value!r}") from None
+        raise ValueError(f"p: expected a number, got {gauge.p!r}") from None
+    if not allowed(p):
+        raise ValueError(f"p: expected {wanted[0]}, got {p} ({wanted[1]})")
+    object.__setattr__(gauge, "p", p)
 
 
 def _power_norm(lam, p):
@@ -37,10 +41,7 @@ class Schatten(SpectralGauge):
     p: float = np.inf
 
     def __post_init__(self):
-        p = _exponent(self.p)
-        if not p >= 1:
-            raise ValueError(f"p: expected p >= 1, got {p} ('root-schatten' covers 1/2 <= p < 1)")
-        object.__setattr__(self, "p", p)
+        _set_exponent(self, lambda p: p >= 1, ("p >= 1", "'root-schatten' covers 1/2 <= p < 1"))
 
     @property
     def conjugate(self) -> float:
@@ -136,10 +137,7 @@ class RootSchatten(Gauge):
     convex = False
 
     def __post_init__(self):
-        p = _exponent(self.p)
-        if not 0.5 <= p < 1:
-            raise ValueError(f"p: expected 1/2 <= p < 1, got {p} ('schatten' covers p >= 1)")
-        object.__setattr__(self, "p", p)
+        _set_exponent(self, lambda p: 0.5 <= p < 1, ("1/2 <= p < 1", "'schatten' covers p >= 1"))
 
     def value(self, S: np.ndarray) -> float:
         """(sum_i lambda_i^p)^(1/p) of S; eigenvalues up to 10 d eps lambda_1, rounding amplified by p, are zero."""
