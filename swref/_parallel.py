@@ -38,12 +38,17 @@ def check_executor(executor):
 
 
 @contextmanager
-def counter(progress, name, unit, total, done: float = 0, **options):
-    """A context giving ``count(more)``, which moves a bar, or does nothing without ``progress``."""
+def counter(progress, name, unit, total=None, done: float = 0, **options):
+    """A context giving ``count(more, said="")``, which moves a bar, or does nothing without ``progress``."""
     if not progress:
-        yield lambda more: None
+        yield lambda more, said="": None
         return
     from tqdm.auto import tqdm
 
     with tqdm(desc=name, unit=unit, total=total, initial=done, **options) as bar:
-        yield bar.update
+
+        def count(more, said=""):
+            bar.set_postfix_str(said, refresh=False)
+            bar.update(more)
+
+        yield count

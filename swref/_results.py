@@ -2,13 +2,14 @@
 
 import html
 from abc import ABC, abstractmethod
-from contextlib import nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from ._errors import CrossedBounds, NotConverged, shown
+from ._parallel import counter
 from ._session import silent
 
 STATUS = {  # of a distance or a flow
@@ -84,16 +85,6 @@ class Result(Report):
         }
 
 
-def settled(status, lower, upper, tol, slack=0.0, blurred=False):
-    """The status for certified bounds, of a solver that ended with ``status`` on bounds of its own.
-
-    When these met and the certified ones do not, or when it stalled and the bounds are ``blurred``, it is "rounding".
-    """
-    if upper - lower <= tol * upper + slack:
-        return "converged"
-    return "rounding" if status == "converged" or (status == "stalled" and blurred) else status
-
-
 def weightiest(solution, budget):
     """(weights (k,), handles) of a solution's mixture, without those of total weight at most ``budget``."""
     order = np.argsort(solution.weights)
@@ -101,16 +92,22 @@ def weightiest(solution, budget):
     return solution.weights[keep] / solution.weights[keep].sum(), [solution.handles[k] for k in keep]
 
 
-def scaled_back(solution, scale, *, moment, metric, lower, upper, status):
+def scaled_back(solution, scale, lower, upper, moment, metric, tol, slack=0.0, blurred=False):
     """The ``Result`` fields for a problem solved in units of ``scale``; exact zeros stay zero.
 
-    ``lower`` <= ``upper`` are certified and stay so: what the range of float64 rounds is rounded outwards.
+    ``lower`` <= ``upper`` are certified and stay so: what the range of float64 rounds is rounded outwards. When they
+    do not meet, but the solver's own bounds did, or it stalled and they are ``blurred``, the status is "rounding".
     """
     if lower > upper:
         raise CrossedBounds(
             f"lower bound {float(lower)!r} above upper bound {float(upper)!r}: the gauge breaks an axiom (does "
             "swref.check_gauge accept it?), or swref has an error" + shown({"S": moment, "Q": metric})
         )
+    status = solution.status
+    if upper - lower <= tol * upper + slack:
+        status = "converged"
+    elif status == "converged" or (status == "stalled" and blurred):
+        status = "rounding"
     with np.errstate(over="ignore", under="ignore"):
         return {
             "distance": float(np.sqrt(upper)) * scale,
@@ -151,15 +148,8 @@ def finish(result, tol, strict, rounding=""):
     return result
 
 
+@contextmanager
 def reporter(progress, name, unit):
-    """A context giving ``report(lower, upper, steps=1)``, which moves a bar; None without ``progress``."""
-    if not progress:
-        return nullcontext()
-    from tqdm.auto import tqdm
-
-    class Bar(tqdm):
-        def __call__(self, low, up, steps=1):
-            self.set_postfix_str(f"gap {(up - low) / up if up > 0 else 0:.1e}", refresh=False)
-            self.update(steps)
-
-    return Bar(desc=name, unit=unit)
+    """A context giving ``report(lower, upper, steps=1)``, which moves a bar, or does nothing without ``progress``."""
+    with counter(progress, name, unit) as count:
+        yield lambda low, up, steps=1: count(steps, f"gap {(up - low) / up if up > 0 else 0:.1e}")

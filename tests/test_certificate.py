@@ -185,4 +185,4 @@ def test_bounds_are_scaled_outwards(scale):
 
 def test_crossed_bounds_are_seen():
     with pytest.raises(CrossedBounds, match="lower bound 2.0 above upper bound 1.0"):
-        scaled_back(None, 1.0, moment=np.eye(1), metric=np.eye(1), lower=2.0, upper=1.0, status="converged")
+        scaled_back(None, 1.0, 2.0, 1.0, np.eye(1), np.eye(1), 0.5)

@@ -213,10 +213,10 @@ def test_no_more_of_the_positive_pair_than_needed():
     rho0[3, 3] = rho1[8, 3] = n * n * (1 - 1e-3) + 1e-3
     grid = SpaceTime(6, (n, n), (1 / n, 1 / n))
     problem = Problem(grid, rho0, rho1, OPERATOR, 2)
-    safe, admm = grid.positive_pair(rho0, rho1), _Admm(problem)
+    safe, admm = problem.safe, _Admm(problem)
     for _ in range(60):
         admm.step()
-    upper, sharp, (rho, m) = problem.upper(*admm.pair(), safe)
+    upper, sharp, (rho, m) = problem.upper(*admm.pair())
     assert (rho > 0).all()
     assert problem.action(problem.moments(rho, m)) == sharp <= upper
     rho, m = grid.weighted_project(*admm.pair(), grid.ends(rho0, rho1))

@@ -17,7 +17,7 @@ from scipy.spatial.distance import cdist
 
 from .._measures import dyadic_frame, second_moment, weighted_median
 from .._pictures import SIZE, plan_svg
-from .._results import TINY, Result, finish, reporter, scaled_back, settled, weightiest
+from .._results import TINY, Result, finish, reporter, scaled_back, weightiest
 from .._session import silent, steady
 from .._validation import EPS, as_array, as_clouds, as_fraction, as_masses, as_tolerance
 from ..gauges import Gauge, gauge_for
@@ -120,10 +120,9 @@ def certified(x, y, i, j, scale, oracle, gauge, solution, tol, unit=1.0):
     upper = upper_bound(gauge, moment, moved=(oracle.x[rows] != oracle.y[columns]).any())
     lower, metric, f, g = oracle.lower_bound(solution, gauge, moment, rows, columns, enough=(1 - tol) * upper - slack)
     blurred = solution.lower_handle.violation > 0.1 * tol * upper
-    status = settled(solution.status, lower, upper, tol, slack, blurred)
-    fields = scaled_back(solution, scale * unit, lower=lower, upper=upper, moment=moment, status=status, metric=metric)
-    fields |= {"moment": moment * scale * scale, "metric": metric * unit * unit}
     size = scale * unit
+    fields = scaled_back(solution, size, lower, upper, moment, metric, tol, slack, blurred)
+    fields |= {"moment": moment * scale * scale, "metric": metric * unit * unit}
     f, g = _extend_potentials(x, y, i, j, f * size * size, g * size * size, fields["metric"])
     plan = sp.csr_array((masses, (i[rows], j[columns])), shape=(len(x), len(y)))
     return TransportResult(**fields, plan=plan, potentials=(f, g), _points=(x, y))

@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from itertools import combinations, product
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -51,8 +50,7 @@ class PairwiseResult(Report):
     def relative_gap(self) -> np.ndarray:
         """(U - L)/U, 0 where U = 0, 1 where nothing is known."""
         U = self.upper_bound
-        with np.errstate(invalid="ignore"):
-            return np.where(np.isinf(U), 1.0, np.divide(U - self.lower_bound, U, out=np.zeros_like(U), where=U > 0))
+        return np.divide(U - self.lower_bound, U, out=np.isinf(U).astype(float), where=(U > 0) & np.isfinite(U))
 
     def _rows(self):
         found, counts = np.unique(self.status, return_counts=True)
@@ -94,13 +92,17 @@ def pairwise(
     if others is None and other_weights is not None:
         raise ValueError("other_weights: go with others, which is None")
     gauge, limit = gauge_for(gauge, d), call_limit(max_iter, d)
-    pairs, found = _nothing_yet(len(first), None if others is None else len(second))
+    found = np.full((len(first), len(second)), np.array((np.inf, 0, np.inf, 0, "interrupted"), PAIR))
+    wanted = np.ones(found.shape, dtype=bool)
+    if others is None:
+        wanted = np.triu(wanted, 1)
+        np.fill_diagonal(found, np.array((0, 0, 0, 0, "converged"), PAIR))
     key = _fingerprint(first, second if others is not None else [], gauge, tol, limit)
     if save is not None and npz(save).exists():
         _take_up(found, save, key)
-    left = [pair for pair in pairs if found[pair]["status"] == "interrupted"]
+    left = np.argwhere(wanted & (found["status"] == "interrupted")).tolist()
     try:
-        with counter(progress, "pairwise", " pairs", len(pairs), len(pairs) - len(left)) as count:
+        with counter(progress, "pairwise", " pairs", wanted.sum(), wanted.sum() - len(left)) as count:
             _solve_all(first, second, left, (gauge, tol, limit), executor, found, count, save, key, others is None)
     except KeyboardInterrupt:
         pass
@@ -117,15 +119,6 @@ def pairwise(
             result,
         )
     return result
-
-
-def _nothing_yet(k, l):
-    """(the pairs to solve, a table of PAIR with none of them); l None: pairs of k clouds with each other."""
-    found = np.full((k, k if l is None else l), np.array((np.inf, 0, np.inf, 0, "interrupted"), PAIR))
-    if l is not None:
-        return list(product(range(k), range(l))), found
-    np.fill_diagonal(found, np.array((0, 0, 0, 0, "converged"), PAIR))
-    return list(combinations(range(k), 2)), found
 
 
 def _columns(found):

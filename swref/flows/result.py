@@ -45,7 +45,24 @@ class Falling:
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class FlowResult(Falling, Report):
+class Account(Report):
+    """What every flow records at its times: the energy, and the identity E(0) - E(t) = int_0^t dissipation."""
+
+    times: np.ndarray  # (k,): intrinsic time
+    energy: np.ndarray  # (k,): F
+    dissipation: np.ndarray  # (k,): N*(g)^2, the squared slope
+    residual: np.ndarray  # (k,): E(0) - E(t) - int_0^t dissipation; 0 but for the integrator
+
+    def _rows(self):
+        return {
+            "time": f"{self.times[-1]:.6g}",
+            "energy": f"{self.energy[0]:.8g} -> {self.energy[-1]:.8g}",
+            "residual": f"{self.residual[-1]:.2e}",
+        }
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class FlowResult(Falling, Account):
     """A curve of measures dx/dt = v and its account of energy. The arrays (k,) have one entry per accepted step, and
     one for the start.
 
@@ -54,10 +71,6 @@ class FlowResult(Falling, Report):
     except while directions are below the cutoff of ``flow``. ``rank`` counts the others.
     """
 
-    times: np.ndarray  # (k,): intrinsic time of each accepted step
-    energy: np.ndarray  # (k,): F
-    dissipation: np.ndarray  # (k,): N*(g)^2, the squared slope
-    residual: np.ndarray  # (k,): E(0) - E(t) - int_0^t dissipation; 0 but for the integrator
     speed: np.ndarray  # (k,): N(v)
     length: np.ndarray  # (k,): of the path so far, in L2(mu)
     forces: np.ndarray  # (k,): evaluations of the force until then, with those of rejected steps
@@ -86,9 +99,8 @@ class FlowResult(Falling, Report):
         return {
             "gauge": self.gauge,
             "particles": f"{self.final.shape[0]} in dimension {self.final.shape[1]}",
-            "time": f"{self.times[-1]:.6g}",
-            "energy": f"{self.energy[0]:.8g} -> {self.energy[-1]:.8g}",
-            "residual": f"{self.residual[-1]:.2e}{share}",
+            **(rows := super()._rows()),
+            "residual": rows["residual"] + share,
             "status": f"{self.status} after {len(self.times) - 1} steps, {self.rejected} rejected, "
             f"{self.evaluations} forces: {STATUS[self.status]}",
         }

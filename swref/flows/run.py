@@ -87,7 +87,9 @@ def flow(
     gauge = gauge_for(gauge, x0.shape[1])
     if resume is not None and t_end <= resume.times[-1]:
         raise ValueError(f"t_end: expected more than {resume.times[-1]:.6g}, where resume ends, got {t_end}")
-    marks = _marks(n_snapshots, snapshot_times, t_end)
+    if snapshot_times is None:
+        snapshot_times = np.linspace(0, t_end, check_count("n_snapshots", n_snapshots, least=2))
+    marks = list(as_times("snapshot_times", snapshot_times, t_end))
     particles = Particles(energy, gauge, weights, cutoff)
     run = _Run(particles, x0, t_end, tol, marks, resume)
     bar = "{l_bar}{bar}| t = {n:.4g}/{total:.4g} [{elapsed}]"
@@ -283,10 +285,3 @@ def _start(x0, weights, resume):
     if weights is not None and not np.allclose(as_weights("weights", weights, len(resume.weights)), resume.weights):
         raise ValueError("weights: expected None or those of the run to resume, got others")
     return resume.final, resume.weights
-
-
-def _marks(n_snapshots, snapshot_times, t_end):
-    """The sorted times of snapshots."""
-    if snapshot_times is None:
-        return list(np.linspace(0, t_end, check_count("n_snapshots", n_snapshots, least=2)))
-    return list(as_times("snapshot_times", snapshot_times, t_end))

@@ -9,9 +9,9 @@ from numpy.typing import ArrayLike
 from scipy.integrate import solve_ivp
 from scipy.special import boxcox, inv_boxcox
 
-from .._results import Report
 from .._session import steady
 from .._validation import as_array, as_times, as_tolerance, check_positive
+from ..flows.result import Account
 from ..gauges import Gauge, Schatten, get_gauge
 
 POINTS = 101  # times of a result when none are asked for
@@ -98,19 +98,15 @@ def _stop(function):
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class ModalFlowResult(Report):
+class ModalFlowResult(Account):
     """r and s (k, modes) at ``times`` (k,), the account of energy there, and when each mode met an event.
 
     ``rank_loss_times`` (modes,): when s - |r| became zero, and inf when it did not before t_end. ``arrival_times``
     (modes,): when r became beta, inf likewise.
     """
 
-    times: np.ndarray  # (k,): intrinsic time
     r: np.ndarray  # (k, modes): predictions
     s: np.ndarray  # (k, modes): sizes
-    energy: np.ndarray  # (k,): F
-    dissipation: np.ndarray  # (k,): N*(g)^2
-    residual: np.ndarray  # (k,): E(0) - E(t) - int_0^t dissipation
     rank_loss_times: np.ndarray  # (modes,): when s - |r| became 0; inf if never
     arrival_times: np.ndarray  # (modes,): when r became beta; inf if never
     gauge: str  # its repr
@@ -119,9 +115,7 @@ class ModalFlowResult(Report):
         return {
             "gauge": self.gauge,
             "modes": str(self.r.shape[1]),
-            "time": f"{self.times[-1]:.6g}",
-            "energy": f"{self.energy[0]:.8g} -> {self.energy[-1]:.8g}",
-            "residual": f"{self.residual[-1]:.2e}",
+            **super()._rows(),
             "rank lost at": ", ".join(f"{t:.6g}" for t in self.rank_loss_times),
         }
 

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.interpolate import CubicHermiteSpline
 
-from .._results import Report
 from .._session import steady
 from .._validation import EPS, as_array, as_psd, check_methods, psd_eigh
 from ..flows import FlowResult, flow
+from ..flows.result import Account
 from ..gauges import Gauge
 from ..lmo import dual_norm
 from .energies import GaussianEnergy, GaussianKL, LinearNetwork, inverse
@@ -22,18 +22,14 @@ CUTOFF = 1e-4  # of the forces of arriving directions: below it the errors at p 
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class GaussianFlowResult(Report):
+class GaussianFlowResult(Account):
     """N(m_t, S_t) at ``times`` (k,), and its account of energy there, as in ``FlowResult``.
 
     ``residual`` = E(0) - E(t) - int_0^t dissipation. ``run`` is the flow of the rows, step by step.
     """
 
-    times: np.ndarray  # (k,): intrinsic time
     mean: np.ndarray  # (k, d): m
     covariance: np.ndarray  # (k, d, d): S
-    energy: np.ndarray  # (k,): F
-    dissipation: np.ndarray  # (k,): N*(g)^2
-    residual: np.ndarray  # (k,): E(0) - E(t) - int_0^t dissipation
     run: FlowResult  # the flow of the rows, step by step
 
     @property

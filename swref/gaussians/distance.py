@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._measures import unit_scale
-from .._results import Result, finish, scaled_back, settled, squared_back, weightiest
+from .._results import Result, finish, scaled_back, squared_back, weightiest
 from .._rounding import moment_upper, radius
 from .._session import silent, steady
 from .._validation import EPS, as_array, as_clouds, as_fraction, as_psd, as_tolerance, as_weights, check_count
@@ -187,11 +187,9 @@ def _transport(means, pair, equal, gauge, tol, max_iter):
     moment = steps @ steps.T
     upper = moment_upper(gauge, moment, steps.shape[1], apart + joint)
     lower = metric_lower(gauge, solution.metric, F0, F1, shift, equal, apart)
-    status = settled(solution.status, lower, upper, tol, slack)
     with np.errstate(over="ignore", under="ignore"):
         K = X @ Y.T * scale * scale
-    attained = {"moment": moment, "metric": solution.metric}
-    fields = scaled_back(solution, scale, lower=lower, upper=upper, status=status, **attained)
+    fields = scaled_back(solution, scale, lower, upper, moment, solution.metric, tol, slack)
     return GaussianResult(**fields, cross_covariance=K, _means=means, _joint=(X * scale, Y * scale))
 
 

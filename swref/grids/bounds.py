@@ -33,7 +33,7 @@ class Problem:
     """
 
     def __init__(self, grid, rho0, rho1, gauge, d, equal=False):
-        """``equal``: the densities are equal as given, and not by rounding."""
+        """``equal``: the densities are equal as given, and not by rounding; then they rest in the solution ``safe``."""
         self.grid, self.rho0, self.rho1, self.equal = grid, rho0, rho1, equal
         self.strength = max(attained(gauge, np.outer(e, e))[1] for e in np.eye(d))
         gauge = get_gauge("trace") if d == 1 else gauge
@@ -42,6 +42,9 @@ class Problem:
             gauge = gauge.gauge
         self.interior, self.unit = _interior(self.gauge), self.gauge.value(np.eye(2))
         self.K = _Hull(self.gauge, self.interior) if type(gauge).project is Gauge.project else self.gauge
+        self.safe = grid.positive_pair(rho0, rho1)
+        if equal or (rho0 == rho1).all():
+            self.safe = np.tile(rho0, (grid.n_time, 1, 1)), np.zeros((2, *grid.intervals))
 
     def displacement(self):
         """About the distance: that of the marginals in W_1, and at least a cell."""
@@ -70,13 +73,6 @@ class Problem:
             return np.inf
         return float(np.mean([self.gauge.value(one) for one in S]))
 
-    def resting_pair(self):
-        """The curve of two identical densities."""
-        grid = self.grid
-        if self.equal or (self.rho0 == self.rho1).all():
-            return np.tile(self.rho0, (grid.n_time, 1, 1)), np.zeros((2, *grid.intervals))
-        return None
-
     def residue(self, rho, m):
         """At least the Euclidean norm of a correction that makes (rho, m) solve the continuity equation exactly.
 
@@ -90,25 +86,24 @@ class Problem:
         return grid.stability * (np.linalg.norm(grid.residual(rho, m, g)) + error)
 
     def certified(self, rho, m):
-        """U: at least the least action, from any (rho, m) with rho > 0 that nearly solves the continuity equation.
+        """U: at least the least action, from a near solution of the continuity equation; infinite unless rho > 0.
 
         The corrected density is at least (1 - residue / min rho) rho, and the correction of the momentum adds to the
         root of the action, a norm of m / sqrt(rho).
         """
         if self.equal:
             return 0.0
-        residue = self.residue(rho, m)
-        share = residue / rho.min()
-        S = self.moments(rho, m)
-        if not (share < 0.5 and np.isfinite(S).all()):
+        residue, least, S = self.residue(rho, m), rho.min(), self.moments(rho, m)
+        if not (residue < 0.5 * least and np.isfinite(S).all()):
             return np.inf
+        share = residue / least
         action = np.mean([gauge_upper(self.gauge, one, terms=rho[0].size + 8) for one in S]) * (1 + rounding(len(S)))
         moved = self.unit * self.grid.cell * self.grid.dt * residue * share
         return float((np.sqrt(action) + np.sqrt(moved)) ** 2 / (1 - share) * (1 + 8 * EPS))
 
-    def upper(self, rho, m, safe):
+    def upper(self, rho, m):
         """(U, sharp, (rho, m)): a near solution of the continuity equation with rho > 0; sharp: its action."""
-        grid = self.grid
+        grid, safe = self.grid, self.safe
         rho, m = grid.weighted_project(rho, m, grid.ends(self.rho0, self.rho1))
         bad = rho <= 0
         least = (rho[bad] / (rho[bad] - safe[0][bad])).max() if bad.any() else 0.0
@@ -116,8 +111,6 @@ class Problem:
         for more in MIXED:
             share = least + (1 - least) * more
             trial = (1 - share) * rho + share * safe[0], (1 - share) * m + share * safe[1]
-            if (trial[0] <= 0).any():
-                continue
             value = self.certified(*trial)
             if np.isfinite(best) and value >= best:  # the action is convex along the segment
                 break
@@ -184,21 +177,22 @@ class Problem:
         error += (DENSITY + rounding(4)) * fsum(np.abs(terms))
         return max((fsum(terms) - error) / metric_size(self.gauge, L @ L.T) * (1 - 4 * EPS), 0.0)
 
-    def cells_upper(self, pair, safe):
+    def cells_upper(self, m):
         """An upper bound of W^2 between densities constant on cells: gamma of the mean moment of one exact curve.
 
         Fluxes are linear across each cell and constant on each interval; the density is linear in time between the
         nodes, so that the mean of 1/rho is 1 over the logarithmic mean. gamma of the time average bounds W^2 because
         W^2 is a maximum over constant metrics.  [Thm 3.3, 4.2]
-        Densities at nodes may need more of the positive solution.
+        The fluxes are m; densities at nodes may need more of the solution ``safe``.
         """
         if self.equal:
             return 0.0
-        nodes, safe_nodes = self._node_densities(pair[1]), self._node_densities(safe[1])
+        safe = self.safe[1]
+        nodes, safe_nodes = self._node_densities(m), self._node_densities(safe)
         bad = nodes[1:-1] <= 0
         least = (nodes[1:-1][bad] / (nodes - safe_nodes)[1:-1][bad]).max() if bad.any() else 0.0
         shares = least + (1 - least) * MIXED_CELLS
-        return min(self._exact_cost((1 - s) * nodes + s * safe_nodes, (1 - s) * pair[1] + s * safe[1]) for s in shares)
+        return min(self._exact_cost((1 - s) * nodes + s * safe_nodes, (1 - s) * m + s * safe) for s in shares)
 
     def _node_densities(self, m):
         """Those that the fluxes leave at the nodes, and at the last one rho1, which they reach up to rounding."""

@@ -11,7 +11,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import fsum
 from operator import itemgetter
-from types import SimpleNamespace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -21,6 +20,7 @@ from .._results import Result, finish, reporter, scaled_back, squared_back
 from .._session import steady
 from .._validation import EPS, as_array, as_fraction, as_tolerance, check_count, tolerance_of
 from ..gauges import Gauge, gauge_for
+from ..maxmin import Solution
 from .bounds import Problem, entries_of, matrices_of
 from .spacetime import SpaceTime
 
@@ -118,16 +118,16 @@ def dynamic_transport(
 
     slack = 64 * EPS * problem.unit
     with reporter(progress, "dynamic_transport", " iterations") as report:
-        found = _solve(problem, tol, slack, max_iter, report)
-    phi, Q, (rho, m) = found.phi, found.metrics, found.pair
+        solution, iterations = _solve(problem, tol, slack, max_iter, report)
+    (phi, Q), ((rho, m),) = solution.lower_handle, solution.handles
     S, metrics = problem.moments(rho, m)[:, :d, :d], Q[:, :d, :d] * problem.strength
-    lower, upper = problem.atoms_lower(phi[-1], Q.mean(0)), problem.cells_upper(found.pair, found.safe)
+    moment, metric = S.mean(0) / problem.strength, metrics.mean(0)
     # ``scale`` and ``strength`` are rounded too, and the cells' sides.
-    found.lower, lower = (bound * (1 - UNITS) for bound in (found.lower, lower))
-    found.upper, upper = (bound * (1 + UNITS) for bound in (found.upper, upper))
-    attained = {"moment": S.mean(0) / problem.strength, "metric": metrics.mean(0)}
-    fields = scaled_back(found, scale * root, lower=found.lower, upper=found.upper, status=found.status, **attained)
-    fields["iterations"] = found.iterations
+    below, above = 1 - UNITS, 1 + UNITS
+    lower, upper = solution.lower * below, solution.upper * above
+    fields = scaled_back(solution, scale * root, lower, upper, moment, metric, tol, slack)
+    fields["iterations"] = iterations
+    lower, upper = problem.atoms_lower(phi[-1], Q.mean(0)) * below, problem.cells_upper(m) * above
     unit = size0 * heights * grid.cell
     with np.errstate(over="ignore", under="ignore"):
         result = DynamicResult(
@@ -169,13 +169,12 @@ def _checked(rho0, rho1, spacing, floor):
 
 
 def _solve(problem, tol, slack, max_iter, report):
-    """ADMM until the bounds meet: lower, upper, what attains each, status, iterations, history."""
+    """ADMM until the bounds meet: (solution, iterations); (phi, metrics) give the lower bound, (rho, m) the upper."""
     grid, admm, first = problem.grid, _Admm(problem), itemgetter(0)
-    safe = problem.resting_pair() or grid.positive_pair(problem.rho0, problem.rho1)
-    start, Q = problem.certified(*safe), np.tile(problem.interior, (grid.n_time, 1, 1))
-    lower, upper = (0.0, 0.0, np.zeros(grid.nodes), Q), (start, start, safe)  # with the same not widened, and by what
-    sharp, history = (0.0, start), [(0.0, start)]
-    check, seen, status = FIRST_CHECK, 0, "max_iter"
+    start, Q = problem.certified(*problem.safe), np.tile(problem.interior, (grid.n_time, 1, 1))
+    # With the same not widened, and by what.
+    lower, upper = (0.0, 0.0, np.zeros(grid.nodes), Q), (start, start, problem.safe)
+    sharp, history, check, seen = (0.0, start), [(0.0, start)], FIRST_CHECK, 0
 
     def met(lower, upper):
         return upper - lower <= tol * upper + slack
@@ -186,22 +185,18 @@ def _solve(problem, tol, slack, max_iter, report):
             if admm.iterations < min(check, max_iter):
                 continue
             check = max(check + FIRST_CHECK, int(CHECK_GROWTH * check))
-            low, up = problem.lower(admm.phi, matrices_of(admm.Q)), problem.upper(*admm.pair(), safe)
+            low, up = problem.lower(admm.phi, matrices_of(admm.Q)), problem.upper(*admm.pair())
             lower, upper = max(lower, low, key=first), min(upper, up, key=first)
             sharp = max(sharp[0], low[1]), min(sharp[1], up[1])
             history.append((lower[0], upper[0]))
-            if report is not None:
-                report(*history[-1], admm.iterations - seen)
+            report(*history[-1], admm.iterations - seen)
             seen = admm.iterations
-        if met(*sharp):
-            status = "converged" if met(*history[-1]) else "rounding"
+        status = "converged" if met(*sharp) else "max_iter"
     except KeyboardInterrupt:
         status = "interrupted"
     (lower, _, phi, metrics), (upper, _, pair) = lower, upper
-    return SimpleNamespace(
-        lower=lower, upper=upper, phi=phi, metrics=metrics, pair=pair, safe=safe, status=status,
-        iterations=admm.iterations, history=np.array(history),
-    )  # fmt: skip
+    solved = metrics.mean(0), (phi, metrics), np.ones(1), [pair], status
+    return Solution(lower, upper, *solved, np.array(history)), admm.iterations
 
 
 class _Admm:

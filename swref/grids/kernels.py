@@ -51,12 +51,11 @@ def psd_part(a11, a12, a22, a13, a23, a33):
         return a11, a12, a22, a13, a23, a33
     if top <= 0:
         return 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    lam = bottom if middle >= 0 else top
+    u, v, w = _eigenvector(a11, a12, a22, a13, a23, a33, lam)
+    x, y, z = lam * u, lam * v, lam * w
     if middle >= 0:
-        u, v, w = _eigenvector(a11, a12, a22, a13, a23, a33, bottom)
-        x, y, z = bottom * u, bottom * v, bottom * w
         return a11 - x * u, a12 - x * v, a22 - y * v, a13 - x * w, a23 - y * w, a33 - z * w
-    u, v, w = _eigenvector(a11, a12, a22, a13, a23, a33, top)
-    x, y, z = top * u, top * v, top * w
     return x * u, x * v, y * v, x * w, y * w, z * w
 
 

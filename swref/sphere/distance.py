@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from .._measures import unit_scale
 from .._pictures import SIZE, plan_svg
-from .._results import Result, finish, reporter, scaled_back, settled, weightiest
+from .._results import Result, finish, reporter, scaled_back, weightiest
 from .._rounding import metric_size
 from .._session import steady
 from .._validation import EPS, as_array, as_fraction, as_tolerance
@@ -116,14 +116,14 @@ def spherical_transport(
     scale = 2.0 ** (math.frexp(heaviest)[1] // 2)  # its square, a power of two, changes no digit
     oracle = SphereOracle(nu0 / scale / scale, x, nu1 / scale / scale, y)
     with reporter(progress, "spherical_transport", " oracle calls") as report:
-        solution, bounds, plan, potentials = _certified(oracle, gauge, tol, max_iter, report)
+        fields, plan, potentials = _certified(oracle, scale, gauge, tol, max_iter, report)
     plan = plan.scaled(scale * scale)
 
     def sparse(values):
         return sp.csr_array((values, (plan.i, plan.j)), shape=(len(x), len(y)))
 
     result = SphericalResult(
-        **scaled_back(solution, scale, **bounds),
+        **fields,
         semi_couplings=(sparse(plan.g), sparse(plan.h)),
         s=sparse(np.sqrt(plan.g) * np.sqrt(plan.h)),
         potentials=potentials,
@@ -153,8 +153,8 @@ def _as_measure(side, masses, directions):
     return nu, w
 
 
-def _certified(oracle, gauge, tol, max_iter, report):
-    """(the engine's solution, what is certified of it, its mixture as one plan, potentials)."""
+def _certified(oracle, scale, gauge, tol, max_iter, report):
+    """(the ``Result`` fields in units of ``scale``, the engine's mixture as one plan, potentials)."""
     d, size = oracle.dimension, gauge.value(np.diag(oracle.extent))
     unit = 6 * INNER * d * d * EPS
 
@@ -169,9 +169,8 @@ def _certified(oracle, gauge, tol, max_iter, report):
     upper, moment = upper_bound(plan, gauge, *oracle.measures)
     lower, f, g = lower_bound(solution.metric, solution.lower_handle[1], *oracle.measures)
     lower *= (1 - 2 * EPS) / metric_size(gauge, solution.metric)
-    status = settled(solution.status, lower, upper, tol, blurred=upper - lower <= unit * size)
-    bounds = {"moment": moment, "metric": solution.metric, "lower": lower, "upper": upper, "status": status}
-    return solution, bounds, plan, (f, g)
+    blurred = upper - lower <= unit * size
+    return scaled_back(solution, scale, lower, upper, moment, solution.metric, tol, 0.0, blurred), plan, (f, g)
 
 
 class SphereOracle:

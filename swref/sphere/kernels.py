@@ -188,7 +188,6 @@ def _refit(c, weak, forest, mass, order):
     for x in range(len(order)):
         if forest.up[x] >= 0 and _entry(c, x, forest) <= weak:
             _cut(x, forest)
-    for x in range(len(order)):
         if forest.up[x] < 0:
             roots[left] = x
             left += 1
