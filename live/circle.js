@@ -12,9 +12,8 @@ export class Circle extends Picture {
     super(root, [UNIT, UNIT], ["radius²: mass", "displacements"], { degrees: 50, m: 0.6, p });
     const [plane, moves] = this.charts;
     plane.layer("swl-guide", "circle", { r: UNIT });
-    this.nearest = plane.layer("swl-guide", "path");
-    const names = ["swl-axis", "swl-line swl-dashed", "swl-line"];
-    [this.rays, this.faded, this.moved] = names.map((name) => plane.layer(name, "path"));
+    const names = ["swl-guide", "swl-axis", "swl-line swl-dashed", "swl-line"];
+    [this.nearest, this.rays, this.faded, this.moved] = names.map((name) => plane.layer(name, "path"));
     plane.layer("", "circle", plane.disc([1, 0], 8, "swl-source"));
     this.target = plane.layer("", "circle");
     moves.layer("swl-axis", "path", { d: "M-155 0H155M0 -125V125" });
@@ -29,8 +28,7 @@ export class Circle extends Picture {
   }
 
   draw() {
-    const [[plane], { degrees, m, p }] = [this.charts, this];
-    const angle = (degrees * Math.PI) / 180;
+    const [[plane], { angle, degrees, m, p }] = [this.charts, this];
     const { s, lower, upper } = least(1, m, angle, p, 0, Math.sqrt(m));
     const share = s / Math.sqrt(m); // of both masses
     const [kept, lost] = [Math.sqrt(share), Math.sqrt(1 - share)];

@@ -53,8 +53,7 @@ export class Falling {
   constructor(root) {
     const pair = add(root, "div", { class: "swl-pair swl-wide" });
     const [clouds, say] = [[1, Infinity].map((p) => new Cloud(pair, p)), speaker(root)];
-    const time = (s) => END * s * s;
-    this.player = new Player(root, "time", { lap: LAP, time, reset: true }, (s) => {
+    this.player = new Player(root, "time", { lap: LAP, time: (s) => END * s * s, reset: true }, (s) => {
       const texts = clouds.map((cloud) => cloud.draw(s));
       if (!this.player?.playing) say(texts.join("; "));
     });

@@ -33,10 +33,6 @@ export class Needles extends Picture {
     this.set({});
   }
 
-  get angle() {
-    return (this.degrees * Math.PI) / 180;
-  }
-
   best(p) {
     return least(1, 1, this.angle, p, -1, 1);
   }

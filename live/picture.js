@@ -18,6 +18,10 @@ export class Picture {
     this.charts = titles.map((title, k) => panel(pair, units[k], title));
   }
 
+  get angle() {
+    return (this.degrees * Math.PI) / 180;
+  }
+
   /** A slider of the field `name`; returns its input. */
   dial(name, label, attributes, text) {
     const { input, show } = slider(this.root, label, attributes, (z) => this.set({ [name]: z }));

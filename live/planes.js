@@ -6,8 +6,8 @@ import { add, choice, redraw, set } from "./svg.js";
 
 const [HALF, HIGH] = [140, 250]; // pixels of s = 1, and of the picture
 const TOLLS = Array.from({ length: 81 }, (_, k) => k / 40 - 1);
-const ABOUT = `In colour: the least bill for every split of the toll between the two axes. Dotted: one plan's bill, a line.
-  Bold: the lowest lines, an upper bound; its top (ring) is asked next. Dots: what was asked, lower bounds.`;
+const ABOUT = `In colour: the least bill for every split of the toll between the two axes. Dotted: one plan's bill, a
+  line. Bold: the lowest lines, an upper bound; its top (ring) is asked next. Dots: what was asked, lower bounds.`;
 
 /** Step through the cutting planes of two clouds, on the segment of metrics of two axes that the reader turns. */
 export class Planes extends Picture {
@@ -33,12 +33,10 @@ export class Planes extends Picture {
   }
 
   draw() {
-    const [{ degrees, preset }, [clouds, bills]] = [this, this.charts];
-    const [x, y] = PRESETS[preset].slice(1);
-    const flat = [x, y].map((rows) => Float64Array.from(rows.flat()));
-    const { bill, steps } = climb(...flat, (degrees * Math.PI) / 180);
-    this.problem = Math.min(Math.max(this.problem, 1), steps.length);
-    this.steps = steps;
+    const [clouds, bills] = this.charts;
+    const [x, y] = PRESETS[this.preset].slice(1);
+    const { bill, steps } = climb(...[x, y].map((rows) => Float64Array.from(rows.flat())), this.angle);
+    Object.assign(this, { steps, problem: Math.min(Math.max(this.problem, 1), steps.length) });
     set(this.count, { max: steps.length });
     const now = steps[this.problem - 1];
     this.drawBills(bills, bill, steps.slice(0, this.problem), now);
@@ -46,7 +44,7 @@ export class Planes extends Picture {
     redraw(this.dots, "circle", [...discs(x, "swl-source"), ...discs(y, "swl-target")]);
     const ends = (k) => [x[Math.floor(k / y.length)], y[k % y.length]];
     redraw(this.plan, "path", now.cells, (k) => ({ d: clouds.line(ends(k)) }));
-    set(this.axes, { transform: `rotate(${-degrees})` });
+    set(this.axes, { transform: `rotate(${-this.degrees})` });
     showBounds(this.result, now.lower * (1 - 1e-12), now.roof * (1 + 1e-12), "W²"); // rounding is less
     const gap = 100 * Math.max(now.roof / now.lower - 1, 0);
     add(this.result, "span", { class: "swl-soft" }, ` gap\u00a0${gap.toFixed(2)}\u00a0%`);
@@ -57,8 +55,8 @@ export class Planes extends Picture {
 
   drawBills(chart, bill, seen, { top, roof }) {
     const hill = TOLLS.map((s) => [s, bill(s)]);
-    const highest = Math.max(...hill.map(([, z]) => z / 0.75), seen[0].roof / 0.95); // the first roof is the highest
-    const scale = HIGH / HALF / highest;
+    // The first roof is the highest.
+    const scale = HIGH / HALF / Math.max(...hill.map(([, z]) => z / 0.75), seen[0].roof / 0.95);
     const at = ([s, z]) => [s, scale * z - HIGH / 2 / HALF];
     const path = (points) => ({ d: chart.line(points.map(at)) });
     redraw(this.lines, "path", seen, ({ line: [a, b] }) => path([-1, 1].map((s) => [s, a + b * s])));

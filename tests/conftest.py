@@ -18,7 +18,7 @@ SLOW = {
     "test_attention_experiment.py": 4, "test_example_package.py": 45, "test_figures.py": 2, "test_testing.py": 30,
     "test_circle.py": 20, "test_optim.py": 13, "test_digits.py": 20, "test_gaussian_flows.py": 32,
     "test_gaussian_experiments.py": 5, "test_network.py": 25, "test_joint.py": 25, "test_pages.py": 40,
-    "test_publish.py": 30,
+    "test_publish.py": 30, "test_lab.py": 30, "test_live.py": 15, "test_live_pictures.py": 65,
 }  # fmt: skip
 SLOW_TESTS = {
     "test_compositions_and_gauges_of_two_functions": 15,

@@ -51,6 +51,16 @@ class SquaredTrace(Gauge):
         return np.trace(S) * np.eye(len(S))
 
 
+class Negative(Gauge):
+    """-tr S."""
+
+    def value(self, S):
+        return -np.trace(S)
+
+    def support(self, S):
+        return -np.eye(len(S))
+
+
 class FirstEntry(Gauge):
     def value(self, S):
         return S[0, 0]
@@ -155,6 +165,7 @@ BROKEN = [
     (SquaredTrace(), r"homogeneous: value\(1e-06 S\)"),
     (Affine(), r"homogeneous: value\(0\) = 1e-06, not 0"),
     (FirstEntry(), r"positive: value\(S\) = 0 although S != 0"),
+    (Negative(), r"positive: value\(S\) = -\d.* although S != 0"),
     (RootTrace(), r"convex: value\(\(S \+ T\)/2\)"),
     (get_gauge("root-schatten"), r"convex: value\(\(S \+ T\)/2\)"),
     (Almost(), r"support attains: <support\(S\), S>"),

@@ -247,6 +247,19 @@ def test_default_multiplier_in_higher_dimensions(d, p):
     assert_allclose(TwoFunctions(gauge).measure_multiplier(C), gauge.measure_multiplier(C), rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("p", [2, np.inf])
+@pytest.mark.parametrize("ratio", [1e-4, 1e-6, 1e-8])
+def test_small_directions_of_a_moment_are_no_rounding(p, ratio):
+    """P has the eigenvectors of C and sqrt(v / c), where v = c^(1/(2p - 1)), up to a factor, is best for gamma(v)."""
+    U, c = np.linalg.qr(np.random.default_rng(0).standard_normal((3, 3)))[0], np.array([1, 0.3, ratio])
+    v = c ** (1 / (2 * p - 1))
+    closed = (U * np.sqrt(v / c)) @ U.T * (np.sqrt(v) @ np.sqrt(c)) / np.linalg.norm(v, p)
+    gauge = get_gauge("schatten", p=p)
+    for other in (gauge, TwoFunctions(gauge), get_gauge("block-sum", blocks=[3], gauge=gauge)):
+        P = other.measure_multiplier((U * c) @ U.T)
+        assert_allclose(P, closed, rtol=0, atol=1e-4 * np.abs(closed).max())
+
+
 @pytest.mark.parametrize("C", [np.ones((2, 2)), np.diag([1.0, 0]), np.array([[1.0, 2], [2, 4]])])
 @pytest.mark.parametrize("name", ["block-sum", "block-max"])
 def test_block_multipliers_for_singular_moments(name, C):

@@ -335,6 +335,8 @@ def test_a_resumed_run_is_the_long_run(tmp_path):
     np.testing.assert_array_equal(joined.snapshot_times, long.snapshot_times)
     np.testing.assert_array_equal(joined.energy[: len(half.energy)], half.energy)
     assert joined.length[-1] == pytest.approx(long.length[-1], rel=1e-3)
+    jumps = np.diff(joined.residual)[[len(half.times) - 1, len(half.times)]]
+    assert abs(jumps).max() < half.residual[-1] / 20  # the account goes on where it stood
     assert joined.evaluations > half.evaluations
     assert_promises(joined, 1e-3)
     same = flow(energy, x0, OPERATOR, t_end=2, weights=w, n_snapshots=5, resume=half)

@@ -272,6 +272,18 @@ def test_nearly_identical_clouds_converge_to_rounding():
     )
 
 
+@pytest.mark.parametrize("d", [2, 3])
+@pytest.mark.parametrize("gauge", ["trace", "operator"])
+def test_clouds_that_differ_in_their_last_digits_are_as_close_as_digits_tell(gauge, d):
+    """Converged by the slack: gamma(I) times the mean of (4 eps |x|)^2 over what moves."""
+    rng = np.random.default_rng(d)
+    x = rng.normal(size=(12, d)) + 3
+    y = x + np.spacing(x) * rng.integers(-1, 2, size=x.shape)
+    result = swref.transport(x, y, gauge)
+    size = swref.get_gauge(gauge).value(np.eye(d))
+    assert 0 < result.upper_bound < size * (4 * EPS) ** 2 * (1 + EPS) ** 2 * np.maximum(x**2, y**2).sum(1).mean()
+
+
 def test_a_kinked_optimum_is_reached_to_1e_8():
     """Four oracle calls a digit, and masters with a barrier of 1e-10, where rounding begins to show."""
     rng = np.random.default_rng(2)
