@@ -126,6 +126,14 @@ def _spectrum(name, value, d):
     return array, scale, lam, U
 
 
+def as_nonnegative(name, value, ndim, shape=None) -> np.ndarray:
+    """``as_array``, with no entry below zero."""
+    array = as_array(name, value, ndim, shape)
+    if array.min() < 0:
+        raise ValueError(f"{name}: must be nonnegative, got {array.min():.3g}")
+    return array
+
+
 def as_masses(name, value, n) -> np.ndarray:
     """Nonnegative masses (n,) whose sum is one up to rounding (``tolerance_of``), as they were given; None: n ones.
 
@@ -133,9 +141,7 @@ def as_masses(name, value, n) -> np.ndarray:
     """
     if value is None:
         return np.ones(n)
-    masses = as_array(name, value, 1, (n,))
-    if (masses < 0).any():
-        raise ValueError(f"{name}: must be nonnegative, got {masses.min():.3g}")
+    masses = as_nonnegative(name, value, 1, (n,))
     error = abs(masses.sum() - 1)
     if error > ACCURACY and error > tolerance_of(value, n):
         raise ValueError(f"{name}: must sum to one, got {masses.sum():.10g}")
@@ -148,10 +154,18 @@ def as_weights(name, value, n) -> np.ndarray:
     return masses / masses.sum()
 
 
-def as_times(name, value, t_end) -> np.ndarray:
-    """Increasing times (k,) in [0, t_end]."""
-    times = as_array(name, value, 1)
-    if (np.diff(times) <= 0).any() or times[0] < 0 or times[-1] > t_end:
+def as_increasing(name, value, least=1) -> np.ndarray:
+    """Increasing numbers (k,), at ``least`` so many."""
+    array = as_array(name, value, 1)
+    if len(array) < least or (np.diff(array) <= 0).any():
+        raise ValueError(f"{name}: expected increasing numbers, at least {least}, got {array}")
+    return array
+
+
+def as_times(name, value, t_end, least=1) -> np.ndarray:
+    """Increasing times (k,) in [0, t_end], at ``least`` so many."""
+    times = as_increasing(name, value, least)
+    if times[0] < 0 or times[-1] > t_end:
         raise ValueError(f"{name}: must increase within [0, {t_end}], got {times}")
     return times
 

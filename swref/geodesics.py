@@ -14,7 +14,7 @@ import scipy.sparse as sp
 from numpy.typing import ArrayLike
 
 from ._session import silent
-from ._validation import EPS, as_array, as_cloud, as_weights, check_count, check_positive
+from ._validation import EPS, as_array, as_cloud, as_increasing, as_times, as_weights, check_count, check_positive
 from .clouds import displacement, transport
 from .gauges import Gauge
 
@@ -31,9 +31,7 @@ def speeds(
     of these are W(mu_0, mu_1). For any other plan they need not be equal, and none exceeds gamma(moment)^(1/2).
     ``gauge``, ``tol``, errors: as for ``transport``; ValueError also for times that do not increase.
     """
-    times = as_array("times", times, 1)
-    if len(times) < 2 or not (np.diff(times) > 0).all() or times[0] < 0 or times[-1] > 1:
-        raise ValueError(f"times: expected at least two increasing numbers in [0, 1], got {times.tolist()}")
+    times = as_times("times", times, 1, least=2)
     clouds = [displacement(x, y, plan, float(t)) for t in times]
     bounds = []
     for (start, a), (end, b) in pairwise(clouds):
@@ -94,12 +92,9 @@ def _checked(points, axes, weights, width):
     points = as_cloud("points", points)
     if isinstance(axes, np.ndarray) and axes.ndim == 1:
         axes = [axes]
-    axes = [as_array(f"axes[{k}]", axis, 1) for k, axis in enumerate(axes)]
+    axes = [as_increasing(f"axes[{k}]", axis) for k, axis in enumerate(axes)]
     if len(axes) != points.shape[1]:
         raise ValueError(f"axes: expected d = {points.shape[1]} arrays like points, got {len(axes)}")
-    for k, axis in enumerate(axes):
-        if not (np.diff(axis) > 0).all():
-            raise ValueError(f"axes[{k}]: must be increasing")
     return points, axes, as_weights("weights", weights, len(points)), check_positive("width", width)
 
 

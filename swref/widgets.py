@@ -25,7 +25,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
 from ._try_your_own import TryYourOwn as TryYourOwn
-from ._validation import as_array, as_psd, check_positive
+from ._validation import as_array, as_nonnegative, as_psd, check_positive
 
 _ESM = Path(__file__).with_name("widgets.js").read_text(encoding="utf-8")
 MAX_FRAMES = 1000
@@ -350,10 +350,7 @@ def _coordinates(name, xy):
 def _weights(weight, n):
     if weight is None or n == 0:
         return None
-    weight = as_array("weight", weight, 1, (n,))
-    if (weight < 0).any():
-        raise ValueError(f"weight: must be nonnegative, got {weight.min():.3g}")
-    return weight
+    return as_nonnegative("weight", weight, 1, (n,))
 
 
 def _color(color):

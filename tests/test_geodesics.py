@@ -120,10 +120,10 @@ def test_axes_cover_the_clouds_with_equal_steps():
 
 @pytest.mark.parametrize("call, message", [
     (lambda: geodesics.speeds(np.ones((2, 1)), np.ones((2, 1)), np.eye(2) / 2, "trace", [0.5]), "times: expected"),
-    (lambda: geodesics.speeds(np.ones((2, 1)), np.ones((2, 1)), np.eye(2) / 2, "trace", [0, 1.5]), "times: expected"),
+    (lambda: geodesics.speeds(np.ones((2, 1)), np.ones((2, 1)), np.eye(2) / 2, "trace", [0, 1.5]), "times: must"),
     (lambda: geodesics.density(np.ones(3), [np.arange(3)]), "points: expected 2 axes"),
     (lambda: geodesics.density(np.ones((3, 2)), [np.arange(3)]), "axes: expected d = 2 arrays"),
-    (lambda: geodesics.density(np.ones((3, 1)), [np.zeros(3)]), r"axes\[0\]: must be increasing"),
+    (lambda: geodesics.density(np.ones((3, 1)), [np.zeros(3)]), r"axes\[0\]: expected increasing numbers"),
     (lambda: geodesics.density(np.ones((3, 1)), [np.arange(3)], width=0), "width: expected a positive"),
     (lambda: geodesics.density(np.ones((3, 1)), [np.arange(3)], [1, 1, 1]), "weights: must sum to one"),
     (lambda: geodesics.momentum(np.ones((3, 1)), np.ones((3, 2)), [np.arange(3)]), "velocities: expected shape"),

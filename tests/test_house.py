@@ -26,10 +26,12 @@ NOTEBOOKS = [path for path in sorted((ROOT / "book").glob("*.ipynb")) if path.st
 API = (ROOT / "book" / "api.md").read_text(encoding="utf-8")
 
 FILE, BODY = 400, 45  # lines
-PACKAGE = 5210  # lines of code, of no comment, docstring or blank: as many as there are, not one more
+PACKAGE = 5184  # lines of code, of no comment, docstring or blank: as many as there are, not one more
 FAST = 1215  # lines of code of the fast solvers, which a reader of the engine can ignore
 FAST_SOLVERS = {"network", "joint"}
-OUTSIDE_THE_BUDGET = {"experiments", "plotting.py", "widgets.py", "_try_your_own.py", "testing.py", "optim.py"}
+OUTSIDE_THE_BUDGET = {
+    "experiments", "plotting.py", "_pictures.py", "widgets.py", "_try_your_own.py", "testing.py", "optim.py",
+}  # fmt: skip
 ENGINE = {"masses.py", "dense.py", "basic_kernels.py"}  # of network: what its reader needs
 CELL = 20  # lines; 12 are seen without scrolling
 CELLS = range(5, 18)  # that a page shows with their code

@@ -168,8 +168,7 @@ def _checked(name, clouds, weights_name, weights, d):
     for index, (points, w) in enumerate(zip(clouds, weights, strict=True)):
         points = as_cloud(f"{name}[{index}]", points, d)
         d = points.shape[1]
-        if w is not None:
-            as_weights(f"{weights_name}[{index}]", w, len(points))  # as given: ``transport`` divides them exactly
+        as_weights(f"{weights_name}[{index}]", w, len(points))  # kept as given: ``transport`` divides them exactly
         checked.append((points, w))
     return checked
 

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 from .._measures import unit_scale
 from .._results import Result, finish, reporter, scaled_back, squared_back
 from .._session import steady
-from .._validation import EPS, as_array, as_fraction, as_tolerance, check_count, tolerance_of
+from .._validation import EPS, as_array, as_fraction, as_nonnegative, as_tolerance, check_count, tolerance_of
 from ..gauges import Gauge, gauge_for
 from ..maxmin import Solution
 from .bounds import Problem, entries_of, matrices_of
@@ -147,12 +147,10 @@ def dynamic_transport(
 
 def _checked(rho0, rho1, spacing, floor):
     given = rho0, rho1
-    rho0 = as_array("rho0", rho0, (1, 2))
-    rho1 = as_array("rho1", rho1, rho0.ndim, rho0.shape)
+    rho0 = as_nonnegative("rho0", rho0, (1, 2))
+    rho1 = as_nonnegative("rho1", rho1, rho0.ndim, rho0.shape)
     ndim = rho0.ndim
     for name, rho in (("rho0", rho0), ("rho1", rho1)):
-        if (rho < 0).any():
-            raise ValueError(f"{name}: must be nonnegative, got {rho.min():.3g}")
         if not rho.any():
             raise ValueError(f"{name}: its mass is zero")
     scale, *units = unit_scale(rho0, rho1)

@@ -14,7 +14,7 @@ from .._pictures import SIZE, plan_svg
 from .._results import Result, finish, reporter, scaled_back, weightiest
 from .._rounding import metric_size
 from .._session import steady
-from .._validation import EPS, as_array, as_fraction, as_tolerance
+from .._validation import EPS, as_array, as_fraction, as_nonnegative, as_tolerance
 from ..gauges import Gauge, gauge_for
 from ..maxmin import call_limit, solve
 from .bounds import INNER, OPEN, Plan, lower_bound, mixture, upper_bound
@@ -138,11 +138,9 @@ def _as_measure(side, masses, directions):
     w = as_array(f"directions{side}", directions, 2) if np.size(directions) else np.array(directions, dtype=float)
     if w.ndim != 2 or w.shape[1] == 0:
         raise ValueError(f"directions{side}: expected shape (k, d), got {w.shape}")
-    nu = as_array(f"nu{side}", masses, 1) if np.size(masses) else np.zeros(0)
+    nu = as_nonnegative(f"nu{side}", masses, 1) if np.size(masses) else np.zeros(0)
     if len(nu) != len(w):
         raise ValueError(f"nu{side}: expected {len(w)} masses, one per row of directions{side}, got {len(nu)}")
-    if (nu < 0).any():
-        raise ValueError(f"nu{side}: must be nonnegative, got {nu.min():.3g}")
     norms, tolerance = np.linalg.norm(w, axis=1), 1e-6 if getattr(directions, "dtype", None) == np.float32 else 1e-8
     off = np.flatnonzero(np.abs(norms - 1) > tolerance)
     if len(off):

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._session import silent
-from .._validation import as_array
+from .._validation import as_array, as_increasing, as_nonnegative
 
 
 @silent
@@ -16,9 +16,7 @@ def project(x: ArrayLike, weights: ArrayLike | None = None) -> tuple[np.ndarray,
     x (n, d); weights (n,), nonnegative (None: 1/n each). A point at the origin has mass 0, in the direction e_1.
     """
     x = as_array("x", x, 2)
-    weights = np.full(len(x), 1 / len(x)) if weights is None else as_array("weights", weights, 1, (len(x),))
-    if (weights < 0).any():
-        raise ValueError(f"weights: must be nonnegative, got {weights.min():.3g}")
+    weights = np.full(len(x), 1 / len(x)) if weights is None else as_nonnegative("weights", weights, 1, (len(x),))
     directions, radius = polar(x)
     return directions, (np.sqrt(weights) * radius) ** 2
 
@@ -46,9 +44,9 @@ def continuity_residual(
     psi are 1, w_a and w_a w_b, a <= b: for d = 2 the trigonometric polynomials of degree 2. Time derivatives are
     second-order differences at the inner times: for a flow the residual is O(dt^2).
     """
-    times, x = as_array("times", times, 1), as_array("positions", positions, 3)
-    if len(times) != len(x) or len(x) < 3 or not (np.diff(times) > 0).all():
-        raise ValueError(f"times: expected {len(x)} >= 3 increasing numbers, got {times}")
+    times, x = as_increasing("times", times, least=3), as_array("positions", positions, 3)
+    if len(times) != len(x):
+        raise ValueError(f"positions: expected {len(times)} of them, one per time, got shape {x.shape}")
     v = as_array("velocities", velocities, 3, x.shape)
     masses, rates = [], []
     for now, speed in zip(x, v, strict=True):
