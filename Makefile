@@ -1,5 +1,5 @@
 # make book    the executed book, at _build/html/index.html
-# make check   the quick part for daily work, in two minutes: lint, layers, types, the core of the unit tests
+# make check   the quick part for daily work, in a minute and a half: lint, layers, types, the core of the unit tests
 # make core    its unit tests alone, for another Python: make core PYTHON=python3.13 VENV=.venv-3.13
 # make test    everything that must hold: lint, layers, types, unit tests, every notebook, a strict book build
 # make browser  live pictures and every page of the book, once built, in the system's Chromium (installs Playwright, Biome)
@@ -81,7 +81,7 @@ lint: setup
 check: lint core
 
 core: setup
-	pytest -n 2 -m "not slow"
+	pytest -n 2 -m "not slow" -p no:nbval
 
 # The last line of unit tests: those of threads need a BLAS that has two.
 test: lint $(IPYTHON_CONFIG)
