@@ -99,11 +99,11 @@ def transport(
 
     (i,), (j,) = np.nonzero(a > 0), np.nonzero(b > 0)
     scale, x1, y1 = dyadic_frame(x[i], y[j])
-    oracle = CloudOracle(x1, y1, a[i], b[j])
+    oracle, size = CloudOracle(x1, y1, a[i], b[j]), gauge.value(np.eye(d))
     with reporter(progress, "transport", " oracle calls") as report:
         # A tenth of the tolerance is kept for dropping negligible plans from the mixture.
         options = {"tol": 0.9 * tol, "max_iter": max_iter, "report": report}
-        solution = solve(oracle, gauge, slack=lambda plan: oracle.noise(gauge, *plan[:3]), **options)
+        solution = solve(oracle, gauge, slack=lambda plan: size * oracle.noise(*plan[:3]), **options)
 
     result = certified(x, y, i, j, scale, oracle, gauge, solution, tol)
     return finish(result, tol, strict, f"coordinates differ by up to {scale:.1g}, too much for float64 to square")
@@ -116,7 +116,7 @@ def certified(x, y, i, j, scale, oracle, gauge, solution, tol, unit=1.0):
     """
     rows, columns, masses = cells = oracle.coupling(solution, DROPPED * tol)
     moment = moment_of(oracle.x, oracle.y, *cells)
-    slack = oracle.noise(gauge, *cells)
+    slack = gauge.value(np.eye(oracle.dimension)) * oracle.noise(*cells)
     upper = upper_bound(gauge, moment, moved=(oracle.x[rows] != oracle.y[columns]).any())
     lower, metric, f, g = oracle.lower_bound(solution, gauge, moment, rows, columns, enough=(1 - tol) * upper - slack)
     blurred = solution.lower_handle.violation > 0.1 * tol * upper
@@ -178,12 +178,12 @@ class CloudOracle:
         moment = second_moment(self.y[plan.columns] - self.x[plan.rows], plan.masses)
         return float(np.vdot(Q, moment)) - plan.violation, moment, plan
 
-    def noise(self, gauge, rows, columns, masses):
-        """gamma(I) sum m (4 eps max(|x|, |y|))^2: what the last digits of those points that a plan moves can cost."""
+    def noise(self, rows, columns, masses):
+        """sum m (4 eps max(|x|, |y|))^2: what the last digits of points that a plan moves can cost, if gamma(I) = 1."""
         x, y = self.x[rows], self.y[columns]
         moved = (x != y).any(1)
         sizes = np.maximum((x**2).sum(1), (y**2).sum(1))[moved]
-        return 16 * EPS**2 * gauge.value(np.eye(self.dimension)) * float(masses[moved] @ sizes)
+        return 16 * EPS**2 * float(masses[moved] @ sizes)
 
     def _images(self, L):
         return [mapped(z, mean, L) for z, mean in zip((self.x, self.y), self.means, strict=True)]
