@@ -247,6 +247,7 @@ class _PhaseSpace:
         marks = list(marks)
         self._snapshot(marks.pop(0), self.start)
         try:
+            # SciPy warns of rtol below 100 eps, and takes that.
             stepper = RK45(self.field, 0.0, self.start, marks[-1], rtol=max(tol, 100 * EPS), atol=atol)
             while stepper.status == "running":
                 if self.steps == max_steps:

@@ -28,7 +28,6 @@ FIRST_CALLS, LATER_CALLS = 12, 3  # forces for such an estimate: from a random d
 SAFETY, GROWTH, EASY = 0.8, 5.0, 1e-4  # of step sizes: margin, largest factor, error below which that factor is taken
 HALVED, LEAST = 0.5, 0.1  # a rejected step shrinks at least and at most to these
 SHRINK = 0.25  # of a step that met an infinite energy or force, whose error is unknown
-STIFFER = 1.2  # the margin on the steepest slope seen along a step, as an estimate of the spectral radius
 RELAX = 0.9  # of the caution, after a step that did not overshoot
 BANKED = 10  # of what earlier steps left of their share of the residual, a step may use this part
 PROBE, LEAST_PROBE, INSIDE = 1e-6, 1e-8, 0.01  # lengths of differences: of the cloud, of the cloud, of the cutoff
@@ -203,7 +202,7 @@ class _Run:
         between = CubicHermiteSpline([0, 1], [self.x, x], slopes)
         self.x, self.energy, self.rate, self.rank = x, energy, rate, rank
         then, self.t = self.t, self.t_end if h == left else self.t + h
-        self.rho, self.age, self.trouble = max(rho, STIFFER * steepest), self.age + 1, ""
+        self.rho, self.age, self.trouble = max(rho, stepper.MARGIN * steepest), self.age + 1, ""
         self.integral, self.length = self.integral + gained, self.length + moved
         self.largest = max(self.largest, abs(energy))
         longer = h * min(GROWTH, SAFETY / np.sqrt(max(error, EASY)))

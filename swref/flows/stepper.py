@@ -10,16 +10,17 @@ from functools import cache
 import numpy as np
 from numpy.polynomial.chebyshev import chebder, chebval
 
-DAMPING = 2 / 13
 MOST_STAGES = 200
+DAMPING, STAGES_SQUARED = 2 / 13, 1.54  # of the polynomials; s^2 per h rho, 1/0.65: then they are stable
+MARGIN, SETTLED = 1.2, 0.05  # on an estimate of the spectral radius, and its relative change that ends the iteration
 
 
 def stages_for(h_rho):
     """The fewest stages, at least 2, that are stable for h rho."""
-    return max(2, int(np.ceil(np.sqrt(1 + 1.54 * h_rho))))
+    return max(2, int(np.ceil(np.sqrt(1 + STAGES_SQUARED * h_rho))))
 
 
-MOST_H_RHO = (MOST_STAGES**2 - 1) / 1.54
+MOST_H_RHO = (MOST_STAGES**2 - 1) / STAGES_SQUARED
 
 
 @cache
@@ -49,10 +50,10 @@ def local_error(y, f, y_new, f_new, h):
 
 
 def spectral_radius(field, y, f, direction, length, calls):
-    """(rho, direction): power iterations on differences of ``field`` around y; rho carries a safety factor 1.2.
+    """(rho, direction): power iterations on differences of ``field`` around y; rho carries a ``MARGIN``.
 
     ``direction`` starts the iteration and is returned improved; ``length`` is the size of the differences. Stops when
-    rho changes by less than 5 %, or after ``calls`` evaluations.
+    rho has ``SETTLED``, or after ``calls`` evaluations.
     """
     rho = 0.0
     for _ in range(calls):
@@ -61,6 +62,6 @@ def spectral_radius(field, y, f, direction, length, calls):
         if rho == 0:
             break
         direction = change
-        if abs(rho - before) <= 0.05 * rho:
+        if abs(rho - before) <= SETTLED * rho:
             break
-    return 1.2 * rho, direction
+    return MARGIN * rho, direction

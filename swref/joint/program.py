@@ -24,19 +24,19 @@ from .newton import by_metric, by_pairs, quadratic
 
 # Chosen by the number of steps on random clouds, d = 3 to 50; benchmarks/joint.py prints steps and seconds.
 TINY = 1e-300  # divisors and lengths are no smaller
-NEAREST = 6  # pairs listed per point at the start
+NEAREST, LISTED, BLOCKING = 6, 2, 2  # pairs per point listed at the start, after a step, to redo one
 SPREAD = 0.3  # part of the first plan that is central; the rest is the mixture that is given, which has a good moment
-HEAVY = 0.03  # of a point's mass: cells of the mixture that are listed
+HEAVY, CARRIES = 0.03, 0.15  # of a point's mass: cells of the mixture, and pairs that would carry it, are listed
 SHARE = 0.3  # of the gap of the pairs: that of K
 BY_PAIRS = 1.5  # dimensions of Q per pair, from which ``by_pairs`` is faster
-CARRIES = 0.15  # of a point's mass: unlisted pairs that would carry it are listed
-FAR = 300  # pairs whose slack is this many times that of listing are dropped, if they carry next to nothing
-LISTED, BLOCKING = 2, 2  # pairs per point that are listed at once, after a step and to redo it
+FAR, IDLE, CROWD = 300, 1e-3, 0.1  # of the slack and mass of listing: idle pairs, dropped once so large a part is
 SWEEPS, HALVES = 30, 12  # of the central start: rounds of potentials, and Newton steps in each
-LEAST_GAP = 0.03  # relative, at the start: below it the first plan is not central enough
-EXACT = 30  # times the tolerance: gaps below it are worth a network simplex
-SHORT, PATIENCE = 0.02, 4  # steps that are so short, so many times, get nowhere
-UNCENTRED = 0.5  # least part of mu that a step keeps after a step was short
+LEAST_GAP, EXACT = 0.03, 30  # gaps: relative, so that the first plan is central; over tol, worth a network simplex
+SHORT, PATIENCE, UNCENTRED = 0.02, 4, 0.5  # steps so short, so many times, get nowhere; part of mu kept after one
+INSIDE, CUT = 1.1, 1e-4  # lowers first potentials, times the worst violation; most a step lowers mu, before the cube
+STUCK, SLOWED, INFEASIBLE = 0.1, 0.7, 1e-9  # lengths of the predictor, and residuals of the plan, that ask for centring
+WARY, BOLD, NEARING = 0.9, 0.99, 10  # parts of the way to the boundary: far off, and within 1/NEARING of the optimum
+STOPS = 0.8  # of a step: unlisted pairs that leave less are listed, and the step is redone
 
 
 def cloud_steps(oracle, gauge, body, solution, tol):
@@ -93,7 +93,7 @@ class JointProgram:
         Z, mu = self.x[I] - self.y[J], gap / len(I)
         c = quadratic(Z, Q)
         self.f, self.g = self._central(c, I, J, handle, mu)
-        self.f = self.f - 1.1 * max(0.0, -min(S.min() for _, S in self._slacks(Q)))
+        self.f = self.f - INSIDE * max(0.0, -min(S.min() for _, S in self._slacks(Q)))
         s = c - self.f[I] - self.g[J]
         pi = SPREAD * mu / s + (1 - SPREAD) * sp.csr_array(mixture)[I, J]
         self.pairs = Pairs(I, J, pi, s, Z)
@@ -158,11 +158,11 @@ class JointProgram:
         affine = _Direction(self, solve, rp, rs, 0.0)
         ap, ad = affine.shares(1.0)
         after = (pairs.pi + ap * affine.dpi) @ (pairs.s + ad * affine.ds) + side.gap_after(ap, ad, affine.change)
-        sigma, size = min(1.0, max(1e-4, after / total) ** 3), side.t * side.size
-        if max(ap, ad) < 0.1 or (ap < 0.7 and np.abs(rp).sum() > max(1e-9, 10 * total / size)):
+        sigma, size = min(1.0, max(CUT, after / total) ** 3), side.t * side.size
+        if max(ap, ad) < STUCK or (ap < SLOWED and np.abs(rp).sum() > max(INFEASIBLE, NEARING * total / size)):
             sigma = max(sigma, UNCENTRED)
         move = _Direction(self, solve, rp, rs, sigma * mu, affine)
-        ap, ad = move.shares(min(max(0.9, 1 - 10 * total / size), 0.99))
+        ap, ad = move.shares(min(max(WARY, 1 - NEARING * total / size), BOLD))
         limit = self._limit(move, ad, mu, retry)
         if limit is None:
             return None
@@ -186,12 +186,12 @@ class JointProgram:
                 yield rows, np.where(self.known[rows], 0.0, rate), S
 
         full = 1 / max(max(-rate.min() for _, rate, _ in rates()), TINY)
-        if full < 0.8 * ad and retry:
+        if full < STOPS * ad and retry:
             I, J, rate, s = _nearest(rates(), BLOCKING)
-            stops = rate < -0.8 / ad
+            stops = rate < -STOPS / ad
             self._list(I[stops], J[stops], s[stops], mu)
             return None
-        return 0.99 * full
+        return BOLD * full
 
     # -- pairs --------------------------------------------------------------------------------------------------
     def _list(self, I, J, s, mu):
@@ -207,8 +207,8 @@ class JointProgram:
         """
         pairs = self.pairs
         mass = self._mass(pairs.I, pairs.J)
-        far = (pairs.s > FAR * self.mu / (CARRIES * mass)) & (pairs.pi < CARRIES / 1000 * mass)
-        if far.sum() > 0.1 * len(far):
+        far = (pairs.s > FAR * self.mu / (CARRIES * mass)) & (pairs.pi < IDLE * CARRIES * mass)
+        if far.sum() > CROWD * len(far):
             far &= ~self._in_tree()
             self.known[pairs.I[far], pairs.J[far]] = False
             self.pairs = pairs.kept(~far)
@@ -216,7 +216,7 @@ class JointProgram:
         I, J, rest, s = _nearest(unlisted, LISTED + 1)
         limit = self.mu / (CARRIES * self._mass(I, J))
         new = rest < limit
-        self._list(I[new], J[new], np.maximum(s, 1e-3 * limit)[new], self.mu)
+        self._list(I[new], J[new], np.maximum(s, IDLE * limit)[new], self.mu)
 
     def _in_tree(self):
         """Which of the listed pairs are in a spanning tree of least slacks."""
