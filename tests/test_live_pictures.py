@@ -200,6 +200,13 @@ def test_planes_by_buttons_and_keyboard(open_page):  # noqa: F811
     low, high = interval(page)
     assert high - low < 1e-8
     assert "gap\xa00.00\xa0%" in page.locator(".swl-result").inner_text()
+    proved = {}
+    for degrees in range(0, 91, 2):  # *The max-min theorem* says which is best
+        page.get_by_role("slider", name="turn axes").fill(str(degrees))
+        page.get_by_role("slider", name="problem").fill("20")
+        proved[degrees] = interval(page)[0]
+    assert max(proved, key=proved.get) == 64
+    assert round(proved[64], 3) == 0.568
     page.get_by_label("clouds").select_option("ring")
     assert interval(page) != (low, high)
     assert page.locator(".swl-source").count() == 24
