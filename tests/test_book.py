@@ -141,13 +141,13 @@ def test_captions_name_no_shade_that_a_dark_page_turns_round(path):
     assert not [caption for caption in captions(path) if turned.search(caption)]
 
 
-def test_numbered_references_name_figures():
-    """Sphinx does not warn of a missing one: it prints the name."""
+def test_references_name_a_figure_a_statement_or_a_formula():
+    """Of a missing figure Sphinx does not warn: it prints the name."""
     paths = [*NOTEBOOKS, *(ROOT / "book").glob("*.md")]
     text = "".join(path.read_text(encoding="utf-8") for path in paths)
-    named = set(re.findall(r'(?:"name": "|:name: )(fig-[\w-]+)', text))
-    asked = set(re.findall(r"{numref}`([\w-]+)`", text))
-    assert len(asked) > 20
+    named = set(re.findall(r'(?:"name": "|:name: |:label: |\$\$ \()([\w-]+)', text))
+    asked = set(re.findall(r"{(?:numref|prf:ref|eq)}`([\w-]+)`", text))
+    assert len(asked) > 100
     assert asked <= named
 
 
