@@ -141,6 +141,16 @@ def test_captions_name_no_shade_that_a_dark_page_turns_round(path):
     assert not [caption for caption in captions(path) if turned.search(caption)]
 
 
+def test_references_name_a_figure_a_statement_or_a_formula():
+    """Of a missing figure Sphinx does not warn: it prints the name."""
+    paths = [*NOTEBOOKS, *(ROOT / "book").glob("*.md")]
+    text = "".join(path.read_text(encoding="utf-8") for path in paths)
+    named = set(re.findall(r'(?:"name": "|:name: |:label: |\$\$ \()([\w-]+)', text))
+    asked = set(re.findall(r"{(?:numref|prf:ref|eq)}`([\w-]+)`", text))
+    assert len(asked) > 100
+    assert asked <= named
+
+
 def test_every_public_name_is_on_the_api_page():
     listed = set(re.findall(r"\w+", (ROOT / "book" / "api.md").read_text(encoding="utf-8")))
     assert set(swref.__all__) <= listed

@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -119,6 +120,7 @@ def test_falling_without_motion_on_a_phone_by_keyboard(open_page):  # noqa: F811
 
 # -- cutting planes ---------------------------------------------------------------------------------------------------
 
+MAXMIN = Path(__file__).resolve().parents[1] / "book" / "maxmin.ipynb"
 PLANES = "<div data-swref-live='planes' data-preset='{}'></div>"
 CLIMB = """(all) => all.map(({x, y, angle}) => {
   const {bill, steps} = window.swref.climb(Float64Array.from(x.flat()), Float64Array.from(y.flat()), angle);
@@ -200,6 +202,14 @@ def test_planes_by_buttons_and_keyboard(open_page):  # noqa: F811
     low, high = interval(page)
     assert high - low < 1e-8
     assert "gap\xa00.00\xa0%" in page.locator(".swl-result").inner_text()
+    angle, value = re.search(r"Near (\d+)°, at ([\d.]+\d)", MAXMIN.read_text(encoding="utf-8")).groups()
+    proved = {}
+    for degrees in map(str, range(0, 91, 2)):
+        page.get_by_role("slider", name="turn axes").fill(degrees)
+        page.get_by_role("slider", name="problem").fill("20")
+        proved[degrees] = interval(page)[0]
+    assert max(proved, key=proved.get) == angle
+    assert f"{proved[angle]:.3f}" == value
     page.get_by_label("clouds").select_option("ring")
     assert interval(page) != (low, high)
     assert page.locator(".swl-source").count() == 24
