@@ -364,6 +364,16 @@ def test_stored_benchmarks_are_small_and_say_how_they_were_made(path, shown_resu
     assert f"def section_{section}" in (ROOT / "benchmarks" / f"{script}.py").read_text(encoding="utf-8")
 
 
+def test_the_changelog_quotes_the_stored_runs(shown_results):
+    text = " ".join((ROOT / "CHANGELOG.md").read_text(encoding="utf-8").split())
+    (first, *_), (memory,) = (shown_results.load(name).rows for name in ("joint-clouds50", "joint-memory"))
+    quoted = f"d = {first['d']}, n = {first['n']:,} at p = ∞ to 1e-6 in {first['seconds']:.0f} s, where planes alone "
+    quoted += f"were at a gap of {first['engine gap']:.0e}".replace("e-0", "e-")
+    quoted += f" after {first['engine seconds']:.0f} s."
+    assert quoted in text
+    assert f"at n = {memory['n']:,} memory rises by what {memory['matrices']:.1f} matrices of n x n take" in text
+
+
 def test_numbers_and_statements_of_the_errata_exist(shown_results):
     numbers = re.findall(r"{stored}`([^`]+)`", ERRATA)
     assert len(numbers) > 10
