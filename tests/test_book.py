@@ -336,14 +336,14 @@ def test_a_run_that_is_not_stored_leaves_its_rows_out(shown_results, tmp_path):
 
 def test_a_row_shows_what_its_run_stored(shown_results, tmp_path):
     (tmp_path / "results").mkdir()
-    rows = [{"kind": k, "d": 2, "weights": "equal", "n": n, "seconds": s, "MB": 9.0, "gap": 1e-14}
+    rows = [{"kind": k, "d": 2, "weights": "equal", "n": n, "seconds": s, "MB": 8.2, "gap": 1.02e-14}
             for k, n, s in (("a", 10, 1.0), ("a", 1000, 100.0), ("b", 1000, 11.0))]  # fmt: skip
     (tmp_path / "results" / "large-far.json").write_text(json.dumps({"command": "x", "rows": rows}), encoding="utf-8")
     ((row, command),) = shown_results.rows("solvers", tmp_path)
     assert (row.what, command) == ("One metric, $d=2$, 2 kinds of clouds and weights", "x")
     assert row.found == (
         "$n=10$: 1.0 s, $n=1000$: 11.0 to 100.0 s; the time grows like $n^a$, $a$ 1.0; at most 9 MB, "
-        "gap at most $1\\cdot10^{-14}$"
+        "gap at most $1.1\\cdot10^{-14}$"
     )
 
 
