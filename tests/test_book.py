@@ -346,14 +346,14 @@ def test_a_run_that_is_not_stored_leaves_its_rows_out(shown_results, tmp_path):
 
 def test_a_row_shows_what_its_run_stored(shown_results, tmp_path):
     (tmp_path / "results").mkdir()
-    rows = [{"kind": k, "d": 2, "weights": "equal", "n": n, "seconds": s, "MB": 9.0, "gap": 1e-14}
+    rows = [{"kind": k, "d": 2, "weights": "equal", "n": n, "seconds": s, "MB": 8.2, "gap": 1.02e-14}
             for k, n, s in (("a", 10, 1.0), ("a", 1000, 100.0), ("b", 1000, 11.0))]  # fmt: skip
     (tmp_path / "results" / "large-far.json").write_text(json.dumps({"command": "x", "rows": rows}), encoding="utf-8")
     ((row, command),) = shown_results.rows("solvers", tmp_path)
     assert (row.what, command) == ("One metric, $d=2$, 2 kinds of clouds and weights", "x")
     assert row.found == (
         "$n=10$: 1.0 s, $n=1000$: 11.0 to 100.0 s; the time grows like $n^a$, $a$ 1.0; at most 9 MB, "
-        "gap at most $1\\cdot10^{-14}$"
+        "gap at most $1.1\\cdot10^{-14}$"
     )
 
 
@@ -372,6 +372,16 @@ def test_stored_benchmarks_are_small_and_say_how_they_were_made(path, shown_resu
     assert path.stem in {name for found in shown_results.SECTIONS.values() for name, _ in found}
     assert path.stat().st_size < 20_000
     assert f"def section_{section}" in (ROOT / "benchmarks" / f"{script}.py").read_text(encoding="utf-8")
+
+
+def test_the_changelog_quotes_the_stored_runs(shown_results):
+    text = " ".join((ROOT / "CHANGELOG.md").read_text(encoding="utf-8").split())
+    (first, *_), (memory,) = (shown_results.load(name).rows for name in ("joint-clouds50", "joint-memory"))
+    quoted = f"d = {first['d']}, n = {first['n']:,} at p = ∞ to 1e-6 in {first['seconds']:.0f} s, where planes alone "
+    quoted += f"were at a gap of {first['engine gap']:.0e}".replace("e-0", "e-")
+    quoted += f" after {first['engine seconds']:.0f} s."
+    assert quoted in text
+    assert f"at n = {memory['n']:,} memory rises by what {memory['matrices']:.1f} matrices of n x n take" in text
 
 
 def test_numbers_and_statements_of_the_errata_exist(shown_results):

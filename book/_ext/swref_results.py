@@ -77,11 +77,11 @@ def span(values, form="{:.3g}"):
 
 
 def power(value):
-    """A small number for a sentence: $2\\cdot10^{-6}$."""
+    """A small number for a sentence, rounded up, for most stand behind "at most": $2.1\\cdot10^{-6}$."""
     if value == 0:
         return "0"
-    digits, exponent = f"{value:.0e}".split("e")
-    return rf"${digits}\cdot10^{{{int(exponent)}}}$"
+    digits, exponent = f"{value:.3e}".split("e")  # as stored
+    return rf"${np.ceil(10 * float(digits)) / 10:g}\cdot10^{{{int(exponent)}}}$"
 
 
 # -- distances ---------------------------------------------------------------------------------------------------------
@@ -105,7 +105,7 @@ def heuristic(run):
     yield Row(
         "The same shapes without the shift of the target",
         "not treated",
-        f"the heuristic costs at least this many times the optimum: {ratios}. It knows no bound, so it cannot tell",
+        f"the heuristic costs this many times the optimum: {ratios}. It knows no bound, so it cannot tell",
         "static_distance",
     )
 
@@ -149,7 +149,7 @@ def random_rank(run):
         rf"The same for {len(clouds)} pairs of centred normal clouds",
         "the same remark",
         f"the smaller eigenvalue is {span(clouds[:, 0], '{:.2f}')}; the best single direction reaches at most "
-        f"{share:.0%} of the squared distance, so no optimal metric has rank one",
+        f"{np.ceil(100 * share):.0f}% of the squared distance, so no optimal metric has rank one",
         "maxmin",
     )
     shifts, moved = run.numbers["shifts"], run.numbers["bunny to clover"]
@@ -287,7 +287,7 @@ def digits(run):
     for network in ("mlp", "attention"):
         found = run.numbers[network]
         texts = [
-            f"{name}: {np.median(one['train']['loss'][:, 0]):.1e}, {one['train']['error'].mean():.1%}"
+            f"{name}: {np.median(one['train']['loss'][:, 0]):.1e}, {(100 * one['train']['error']).mean():.1f}%"
             for name, one in found.items()
             if name != "unit"
         ]
@@ -346,7 +346,7 @@ def far(run):
         yield Row(
             f"One metric, $d={d}$, {len(curves)} kinds of clouds and weights",
             "no solver",
-            f"{', '.join(texts)}{growth}; at most {max(row['MB'] for row in those):.0f} MB, "
+            f"{', '.join(texts)}{growth}; at most {np.ceil(max(row['MB'] for row in those)):.0f} MB, "
             f"gap at most {power(max(row['gap'] for row in those))}",
             "how_the_solvers_work",
         )
