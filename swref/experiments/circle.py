@@ -12,6 +12,7 @@ import numpy as np
 from scipy import fft
 
 from ..gauges import Gauge, get_gauge
+from ..grids.bounds import interior
 from ..grids.kernels import admm_cells
 from ..grids.spacetime import SpaceTime
 from ..sphere import SphericalResult, spherical_transport
@@ -187,7 +188,7 @@ def _lower(grid, ends, gauge, phi, Q):
     a, b, value = grid.A(phi), grid.B(phi), grid.h[0] * grid.dt * np.vdot(ends, phi)
     mass, best = grid.h[0] * grid.dt * np.abs(ends).sum(), 0.0
     for share in (1e-4, 1e-3, 1e-2, 0.1):
-        mixed = (1 - share) * Q + share * _inside(gauge)
+        mixed = (1 - share) * Q + share * interior(gauge)
         H, least = 0.25 * np.einsum("atxy,tab,btxy->txy", b, np.linalg.inv(mixed), b), np.linalg.eigvalsh(mixed).min()
         k = least / 2
         spare = k - k * k / (4 * least)
@@ -202,14 +203,9 @@ def _atoms_lower(rho0, rho1, gauge, phi, Q):
     """A bound of the static value between atoms at the centres: the least phi(0) that Q and phi(1) allow."""
     w, best = directions(len(phi)), 0.0
     for share in (0, 1e-3, 1e-2, 0.1):
-        q = w @ ((1 - share) * Q + share * _inside(gauge)) @ w.T
+        q = w @ ((1 - share) * Q + share * interior(gauge)) @ w.T
         for size in (1, 0.999, 0.99):
             last = np.minimum(size * phi, np.diag(q) - 1e-12)
             first = (np.maximum(q, 0) ** 2 / (np.diag(q) - last)).max(1) - np.diag(q)
             best = max(best, (rho1 @ last - rho0 @ first) * 2 * np.pi / len(phi))
     return best
-
-
-def _inside(gauge):
-    """A positive definite element of K."""
-    return np.mean([gauge.support(S) for S in (np.eye(2), np.diag([1.0, 0]), np.diag([0, 1.0]))], 0)

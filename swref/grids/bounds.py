@@ -40,7 +40,7 @@ class Problem:
         self.gauge = gauge if d == 1 or self.strength == 1 else gauge * (1 / self.strength)
         while isinstance(gauge, Multiple):
             gauge = gauge.gauge
-        self.interior, self.unit = _interior(self.gauge), self.gauge.value(np.eye(2))
+        self.interior, self.unit = interior(self.gauge), self.gauge.value(np.eye(2))
         self.K = _Hull(self.gauge, self.interior) if type(gauge).project is Gauge.project else self.gauge
         self.safe = grid.positive_pair(rho0, rho1)
         if equal or (rho0 == rho1).all():
@@ -287,7 +287,7 @@ class _Hull:
         return np.tensordot(theta / theta.sum(), self.atoms, 1)
 
 
-def _interior(gauge):
+def interior(gauge):
     """A positive definite element of K: the mean of supports, added until no direction is missing."""
     atoms = [attained(gauge, np.eye(2))[0]]
     for _ in range(2):
