@@ -51,7 +51,8 @@ def get_gauge(gauge: str | Gauge, /, **params: Any) -> Gauge:
     """The gauge with this name and these parameters, ``params``; a Gauge instance passes through.
 
     A name registered in ``__main__``, a script or a notebook, is unknown to the worker processes of a pool; an instance
-    reaches them. Raises ValueError for an unknown name (with the nearest known ones), bad parameters, or anything else.
+    reaches those that are sent classes by value, as by joblib and Dask. Raises ValueError for an unknown
+    name (with the nearest known ones), bad parameters, or anything else.
     """
     if isinstance(gauge, Gauge):
         if params:
@@ -83,7 +84,7 @@ def gauge_class(name: str) -> type[Gauge]:
             near = difflib.get_close_matches(name, names, n=3) or names
             raise ValueError(
                 f"gauge: unknown name {name!r}; did you mean {', '.join(map(repr, near))}? (A name registered in "
-                "__main__ does not reach worker processes; an instance, get_gauge(name), passed to them does.)"
+                "__main__ does not reach worker processes; an instance does, if joblib or Dask sends the class.)"
             )
         _registered.setdefault(name, _load(provider))  # importing the module may already have run the decorator
     return _registered[name]
