@@ -163,6 +163,19 @@ def test_the_metric_factor_keeps_small_directions():
     np.testing.assert_allclose(L @ L.T / np.outer(scale, scale), R @ R.T, rtol=0, atol=1e-13)
 
 
+@pytest.mark.parametrize("corner", [[0.0, -1e-17], [1e-17, 0.0], [1e-17, -1e-17], [1e-18, 1e-38]])
+def test_rows_of_a_metric_that_are_rounding_only_count_as_zero(corner):
+    """Semidefinite to the last digit, but with a diagonal that is negative, or too small for what stands beside it."""
+    Q = np.array([[1.0, corner[0]], corner])
+    L = metric_factor(Q)
+    np.testing.assert_allclose(L @ L.T, np.diag([1.0, 0.0]), rtol=0, atol=2 * EPS)
+    x, y = np.array([[0.0, 0.0], [1.0, 2.0], [3.0, 1.0]]), np.array([[7.0, 3.0], [3.0, 5.0], [1.0, 1.0]])
+    result = swref.exact_transport(x, y, metric=Q)
+    assert result.status == "converged"
+    assert result.lower_bound <= 7 * (1 + 4 * EPS)  # (1^2 + 2^2 + 4^2)/3, by sorting
+    assert result.upper_bound >= 7 * (1 - 4 * EPS)
+
+
 def test_on_the_line_only_a_monotone_coupling_proves_itself():
     x, y = np.array([[0.0], [1.0]]), np.array([[0.0], [1.0]])
     M = np.ones((1, 1))
