@@ -35,7 +35,7 @@ def metric_factor(Q):
 
 
 def row_sizes(Q):
-    """sqrt(Q_kk), (d,); the largest where that is zero, or where rounding made |Q_kl|^2 > Q_kk Q_ll: zero is as good."""
+    """sqrt(Q_kk), (d,); the largest where it is 0, or where rounding made |Q_kl|^2 > Q_kk Q_ll: 0 is as good."""
     sizes = np.sqrt(np.maximum(np.diag(Q), 0))
     spoilt = (np.abs(Q) > 2 * np.outer(sizes, sizes)).any(0) | (sizes == 0)
     return np.where(spoilt, sizes.max(), sizes)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._errors import NotConverged
-from .._files import npz, store
+from .._files import load, npz, store
 from .._parallel import check_executor, completed, counter
 from .._results import STATUS, Report
 from .._validation import as_cloud, as_tolerance, as_weights
@@ -100,15 +100,20 @@ def pairwise(
     key = _fingerprint(first, second if others is not None else [], gauge, tol, limit)
     if save is not None and npz(save).exists():
         _take_up(found, save, key)
+
+    def keep():
+        if save is not None:
+            store(save, {**_columns(found), "key": key})
+
+    keep()  # at once: a place where nothing can be written is an error before the work, not after it
     left = np.argwhere(wanted & (found["status"] == "interrupted")).tolist()
     try:
         with counter(progress, "pairwise", " pairs", wanted.sum(), wanted.sum() - len(left)) as count:
-            _solve_all(first, second, left, (gauge, tol, limit), executor, found, count, save, key, others is None)
+            _solve_all(first, second, left, (gauge, tol, limit), executor, found, count, keep, others is None)
     except KeyboardInterrupt:
         pass
     finally:
-        if save is not None:
-            store(save, {**_columns(found), "key": key})
+        keep()
     result = PairwiseResult(**_columns(found))
     missed = result.status != "converged"
     if strict and missed.any():
@@ -125,7 +130,7 @@ def _columns(found):
     return {name: found[name].copy() for name in FIELDS}
 
 
-def _solve_all(first, second, pairs, options, executor, found, count, save, key, symmetric):
+def _solve_all(first, second, pairs, options, executor, found, count, keep, symmetric):
     size = 1 if executor is None else -(-len(pairs) // CHUNKS)
     chunks = [pairs[start : start + size] for start in range(0, len(pairs), max(size, 1))]
     tasks = [(chunk, {i: first[i] for i, _ in chunk}, {j: second[j] for _, j in chunk}, *options) for chunk in chunks]
@@ -136,8 +141,8 @@ def _solve_all(first, second, pairs, options, executor, found, count, save, key,
             if symmetric:
                 found[j, i] = row
         count(len(rows))
-        if save is not None and time.monotonic() - saved > SAVE_EVERY:
-            store(save, {**_columns(found), "key": key})
+        if time.monotonic() - saved > SAVE_EVERY:
+            keep()
             saved = time.monotonic()
 
 
@@ -183,10 +188,8 @@ def _fingerprint(first, second, gauge, tol, limit):
 
 
 def _take_up(found, save, key):
-    with np.load(npz(save), allow_pickle=False) as file:
-        if "key" not in file.files:
-            raise ValueError(f"save: {npz(save)} holds no distances of pairwise")
-        if str(file["key"]) != key:
-            raise ValueError(f"save: {npz(save)} holds distances of other clouds, another gauge or another tolerance")
-        for name in FIELDS:
-            found[name] = file[name]
+    saved = load("save", save, ["key", *FIELDS])
+    if str(saved["key"]) != key:
+        raise ValueError(f"save: {npz(save)} holds distances of other clouds, another gauge or another tolerance")
+    for name in FIELDS:
+        found[name] = saved[name]

@@ -110,14 +110,9 @@ def gaussian_flow(
         spline = CubicHermiteSpline(run.times, dissipated, run.dissipation)
         integral = spline(np.minimum(run.snapshot_times, run.times[-1]))
     return GaussianFlowResult(
-        times=run.snapshot_times,
-        mean=mean,
-        covariance=covariance,
-        energy=values,
-        dissipation=slopes**2,
-        residual=run.energy[0] - values - integral,
-        run=run,
-    )
+        times=run.snapshot_times, mean=mean, covariance=covariance, energy=values, dissipation=slopes**2,
+        residual=run.energy[0] - values - integral, run=run,
+    )  # fmt: skip
 
 
 def kl_flow(
