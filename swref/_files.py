@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 
 
-def npz(path):
-    """``path`` with the ending .npz, added where it lacks it."""
+def npz(path, name="path"):
+    """``path``, the argument ``name``, with the ending .npz, added where it lacks it."""
+    if not isinstance(path, (str, os.PathLike)):
+        raise ValueError(f"{name}: expected the name of a file, got {path!r}")
     path = Path(path)
     return path if path.suffix == ".npz" else path.with_name(f"{path.name}.npz")
 
@@ -37,7 +39,7 @@ def load(name, path, wanted):
     A file that is not there, or may not be read, is the OSError that it is.
     """
     try:
-        with open(npz(path), "rb") as file, np.load(file, allow_pickle=False) as arrays:
+        with open(npz(path, name), "rb") as file, np.load(file, allow_pickle=False) as arrays:
             return {key: arrays[key] for key in wanted}
     except OSError:
         raise

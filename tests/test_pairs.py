@@ -161,6 +161,14 @@ def test_a_place_where_nothing_can_be_written_is_an_error_before_the_work(tmp_pa
         pairwise(CLOUDS, OPERATOR, save=tmp_path / "missing" / "a")
 
 
+@pytest.mark.parametrize("bad", [3, True, b"a", ["a"], np.array("a")])
+def test_names_of_files_are_text_or_paths(bad):
+    with pytest.raises(ValueError, match="^save: expected the name of a file"):
+        pairwise(CLOUDS, OPERATOR, save=bad)
+    with pytest.raises(ValueError, match="^path: expected the name of a file"):
+        swref.FlowResult.load(bad)
+
+
 def spoilt(data):
     """Files that are not what was written: empty, cut, of text, with a byte turned."""
     return [b"", data[: len(data) // 2], b"distances", data[:200] + bytes([data[200] ^ 255]) + data[201:]]

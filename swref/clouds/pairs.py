@@ -98,7 +98,7 @@ def pairwise(
         wanted = np.triu(wanted, 1)
         np.fill_diagonal(found, np.array((0, 0, 0, 0, "converged"), PAIR))
     key = _fingerprint(first, second if others is not None else [], gauge, tol, limit)
-    if save is not None and npz(save).exists():
+    if save is not None and npz(save, "save").exists():
         _take_up(found, save, key)
 
     def keep():
@@ -158,15 +158,19 @@ def _solve(pairs, first, second, gauge, tol, max_iter):
     return rows
 
 
+def _listed(name, value, of):
+    try:
+        return list(value)
+    except TypeError:
+        raise ValueError(f"{name}: expected a list of {of}, got {type(value).__name__}") from None
+
+
 def _checked(name, clouds, weights_name, weights, d):
     """[(points, weights)], the weights None where equal."""
-    try:
-        clouds = list(clouds)
-    except TypeError:
-        raise ValueError(f"{name}: expected a list of clouds, got {type(clouds).__name__}") from None
+    clouds = _listed(name, clouds, "clouds")
     if not clouds:
         raise ValueError(f"{name}: expected at least one cloud, got none")
-    weights = [None] * len(clouds) if weights is None else list(weights)
+    weights = [None] * len(clouds) if weights is None else _listed(weights_name, weights, "weights")
     if len(weights) != len(clouds):
         raise ValueError(f"{weights_name}: expected one for each of {len(clouds)} clouds, got {len(weights)}")
     checked = []
