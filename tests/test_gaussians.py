@@ -484,3 +484,12 @@ def test_bad_requests_to_a_result_and_to_the_bound_are_named():
         swref.moment_lower_bound(np.ones((4, 2)), np.ones((4, 2)), "trace", a=np.ones(4))
     with pytest.raises(swref.GaugeError, match="not convex"):
         swref.moment_lower_bound(np.ones((4, 2)), np.eye(2), "root-schatten")
+
+
+@pytest.mark.parametrize("d", [1, 3])
+def test_between_two_points_everything_is_known(d):
+    """Both covariances zero: the coupling is a map, of nothing."""
+    result = swref.gaussian_transport(np.zeros(d), np.zeros((d, d)), np.ones(d), np.zeros((d, d)), "trace")
+    assert result.squared_distance == pytest.approx(d, rel=1e-14)
+    assert not np.any([*result.conditional(), result.interpolate(0.5)[1]])
+    assert [z.tolist() for z in result.sample(2, rng=0)] == [[[0.0] * d] * 2, [[1.0] * d] * 2]
