@@ -65,6 +65,7 @@ class MMD(Checked):
         X, Y = (np.ascontiguousarray(np.ldexp(z, -exponent).T) for z in (x, y))
         gaussian = self.kernel == "gaussian"
         length = np.ldexp(self.length, -exponent)
-        potential, gradient = kernel_field(X, Y, b, max(length, 1e-300) if gaussian else length, gaussian)
+        potential, gradient = np.empty(len(x)), np.empty(X.shape)
+        kernel_field(X, Y, b, max(length, 1e-300) if gaussian else length, gaussian, potential, gradient)
         unit = np.ldexp(1.0, -exponent) if gaussian else 1.0
         return potential if gaussian else np.ldexp(potential, exponent), gradient.T * unit

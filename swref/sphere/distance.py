@@ -204,8 +204,8 @@ class SphereOracle:
         c = x[self.rows] @ Q @ y[self.columns].T
         top = c.max(initial=0)
         c[c < INNER * self.dimension * EPS * top] = 0  # zero but for rounding, and no reason to move mass
-        flow, pivots = forest_simplex(c, WEAK * top, self.forest, np.concatenate([p[self.rows], q[self.columns]]))
-        self.pivots.append(pivots)
+        masses, flow = np.concatenate([p[self.rows], q[self.columns]]), np.empty(n + m)
+        self.pivots.append(forest_simplex(c, WEAK * top, self.forest, masses, flow))
         g[self.columns] -= self.forest.potential[n:] ** 2
         (node,) = np.nonzero(self.forest.up >= 0)
         ends, flow = (node, self.forest.up[node]), flow[node]
