@@ -101,7 +101,7 @@ class Schatten(SpectralGauge):
         q = x ** (self.p - 1)
         curvature = (self.p - 1) / norm * x ** (self.p - 2)
         gap, middle = lam[:, None] - lam, 0.5 * (lam[:, None] + lam)
-        near = np.abs(gap) <= 1e-5 * middle  # there the midpoint rule is the more accurate
+        near = self.p * np.abs(gap) <= 1e-5 * middle  # there the midpoint rule is the more accurate
         slope = (self.p - 1) / norm * (middle / norm) ** (self.p - 2)
         divided = np.where(near, slope, (q[:, None] - q) / np.where(near, 1, gap))
         return SmoothedPhi(norm, q, curvature, x, divided)
