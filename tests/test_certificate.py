@@ -169,6 +169,9 @@ def test_rows_of_a_metric_that_are_rounding_only_count_as_zero(corner):
     Q = np.array([[1.0, corner[0]], corner])
     L = metric_factor(Q)
     np.testing.assert_allclose(L @ L.T, np.diag([1.0, 0.0]), rtol=0, atol=2 * EPS)
+    beside = 1e40 * np.block([[Q, np.zeros((2, 1))], [np.zeros((1, 2)), 1e-20]])  # another row keeps its digits
+    L = metric_factor(beside)
+    assert (L @ L.T)[2, 2] == pytest.approx(1e20, rel=4 * EPS)
     x, y = np.array([[0.0, 0.0], [1.0, 2.0], [3.0, 1.0]]), np.array([[7.0, 3.0], [3.0, 5.0], [1.0, 1.0]])
     result = swref.exact_transport(x, y, metric=Q)
     assert result.status == "converged"

@@ -15,6 +15,7 @@ from swref import _validation as doors
 from swref import energies, geodesics, get_gauge
 from swref.experiments import attention, heaps, mlp, mmd, shapes
 from swref.flows import descent_velocity
+from swref.gauges import Congruence, Multiple
 from swref.gaussian_flows import Quadratic, gaussian_flow, modal_invariant
 from swref.plotting import gauge_color
 
@@ -311,6 +312,8 @@ def test_arguments_of_other_kinds_are_refused_by_name(bad):
         ("kernel", lambda v: energies.MMD(Y, kernel=np.array(v, dtype=object)), set()),
         ("axes", lambda v: geodesics.density(X, v), set()),
         ("weights", lambda v: swref.pairwise([X, Y], "trace", weights=v), {type(None)}),
+        ("gauge", lambda v: Multiple(v, 2.0), set()),
+        ("gauge", lambda v: Congruence(v, S), set()),
         ("oracle", lambda v: swref.maxmin.solve(v, "trace", tol=0.1, max_iter=9), set()),
     ):
         if type(bad) in fine and bad == bad:

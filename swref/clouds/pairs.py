@@ -80,7 +80,7 @@ def pairwise(
     ``__main__`` must be importable by the workers, or be sent by a pickler that can (Dask's can).
 
     ``save``: a file (.npz), written in one step every five seconds and at the end, whatever ended the call. Called
-    again with the same arguments, ``pairwise`` takes up what the file holds; with others it raises ValueError.
+    again with the same arguments, ``pairwise`` takes up what the file holds; others, or a damaged file: ValueError.
     ``progress=True`` shows a bar. After Ctrl-C, or when a pair misses ``tol``: NotConverged with ``.result``, unless
     ``strict=False``; what is finished is kept, and in ``save``. ValueError for malformed arguments. An error in a pair,
     or a pool that broke, ends the call and is raised, after saving.
