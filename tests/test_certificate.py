@@ -140,6 +140,20 @@ def test_potentials_are_feasible_in_exact_arithmetic(seed, size, jitter):
     assert (slack <= 40 * EPS * costs.astype(float).max(1) + 8 * EPS**2 * terms + 8 * EPS**2 * size).all()
 
 
+@pytest.mark.parametrize("d", [2, 3, 4])
+def test_costs_of_points_one_digit_apart_stay_below_the_exact_ones(d):
+    """There the images' own rounding, eps^2 of their size, is more than rounding of the square: ``drop`` pays for it."""
+    rng = np.random.default_rng(d)
+    for _ in range(100):
+        x, L = rng.standard_normal((3, d)), rng.standard_normal((d, rng.integers(1, d + 1)))
+        y = np.nextafter(x, x + rng.integers(-1, 2, x.shape))
+        bound = LowerBound(
+            TRACE, x, y, Masses(np.ones(3), np.ones(3)), L, np.zeros(3), np.zeros(3), rng.random() * x[0]
+        )
+        costs = exact(bound.costs()) - exact(bound.drop_rows)[:, None]
+        assert (costs <= (((exact(x)[:, None] - exact(y)).dot(exact(L))) ** 2).sum(-1)).all()
+
+
 @pytest.mark.parametrize("excess", [1e-15, 1e-9, 0.5])
 def test_a_metric_outside_its_set_is_divided_by_its_polar(excess):
     rng = np.random.default_rng(0)
