@@ -142,7 +142,7 @@ def test_potentials_are_feasible_in_exact_arithmetic(seed, size, jitter):
 
 @pytest.mark.parametrize("d", [2, 3, 4])
 def test_costs_of_points_one_digit_apart_stay_below_the_exact_ones(d):
-    """There the images' own rounding, eps^2 of their size, is more than rounding of the square: ``drop`` pays for it."""
+    """There the images' own rounding, eps^2 of their size, is more than that of the square: ``drop`` pays for it."""
     rng = np.random.default_rng(d)
     for _ in range(100):
         x, L = rng.standard_normal((3, d)), rng.standard_normal((d, rng.integers(1, d + 1)))
