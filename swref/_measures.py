@@ -19,7 +19,7 @@ def weighted_median(x, weights):
 
 def unit_scale(*arrays):
     """(scale, arrays / scale) with scale the largest absolute entry; 1 if all are zero."""
-    scale = max(float(np.abs(a).max()) for a in arrays) or 1.0
+    scale = max(float(np.abs(a).max(initial=0)) for a in arrays) or 1.0
     return scale, *(a / scale for a in arrays)
 
 

@@ -11,7 +11,8 @@ Function = TypeVar("Function", bound=Callable)
 def njit(**options: Any) -> Callable[[Function], Function]:
     """``numba.njit(nogil=True, **options)``, without ``cache=True`` where that is impossible, and not callable from C.
 
-    Without Python's lock, other threads go on meanwhile: kernels see arrays of their own only.
+    Without Python's lock, other threads go on meanwhile: kernels see arrays of their own only. No kernel may return
+    an array: Numba wraps it in Python code, where a Ctrl-C from meanwhile turns into a SystemError.
 
     The cache is beside the package, or else in the user's cache directory (or in NUMBA_CACHE_DIR). In a read-only
     installation without a home directory, as in containers, there is neither, and Numba raises RuntimeError.

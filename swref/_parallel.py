@@ -17,9 +17,7 @@ def completed(function, tasks, executor):
     try:
         for future in as_completed(futures):
             yield futures.pop(future), future.result()
-    except GeneratorExit:  # the caller stops asking
-        raise
-    except BaseException:  # in a call, or Ctrl-C while waiting
+    except (Exception, KeyboardInterrupt):  # in a call, or Ctrl-C while waiting; not when the caller stops asking
         for future, index in futures.items():
             if future.done() and not future.cancelled() and future.exception() is None:
                 yield index, future.result()

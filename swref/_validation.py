@@ -10,10 +10,10 @@ MOST_WRITTEN = 16  # entries of a matrix that a repr shows
 LEAST_ACCURATE = 1e-3  # whatever the precision and the number of terms, more is not rounding
 
 
-def as_array(name, value, ndim, shape=None) -> np.ndarray:
+def as_array(name, value, ndim, shape=None, empty=False) -> np.ndarray:
     """A finite, nonempty, C-contiguous float64 copy of ``value`` with ``ndim`` axes (and exactly ``shape``).
 
-    ``ndim``: a number or several, of which one must fit.
+    ``ndim``: a number or several, of which one must fit. ``empty=True``: no entries are allowed too.
     """
     array = np.array(_real(name, value), dtype=float, order="C")
     allowed = (ndim,) if isinstance(ndim, int) else ndim
@@ -21,7 +21,7 @@ def as_array(name, value, ndim, shape=None) -> np.ndarray:
         raise ValueError(f"{name}: expected {' or '.join(map(str, allowed))} axes, got shape {array.shape}")
     if shape is not None and array.shape != tuple(shape):
         raise ValueError(f"{name}: expected shape {tuple(shape)}, got {array.shape}")
-    if array.size == 0:
+    if array.size == 0 and not empty:
         raise ValueError(f"{name}: must not be empty, got shape {array.shape}")
     if not np.isfinite(array).all():
         raise ValueError(f"{name}: must be finite, got {np.sum(~np.isfinite(array))} NaN or infinite entries")
@@ -126,10 +126,10 @@ def _spectrum(name, value, d):
     return array, scale, lam, U
 
 
-def as_nonnegative(name, value, ndim, shape=None) -> np.ndarray:
+def as_nonnegative(name, value, ndim, shape=None, empty=False) -> np.ndarray:
     """``as_array``, with no entry below zero."""
-    array = as_array(name, value, ndim, shape)
-    if array.min() < 0:
+    array = as_array(name, value, ndim, shape, empty)
+    if array.min(initial=0) < 0:
         raise ValueError(f"{name}: must be nonnegative, got {array.min():.3g}")
     return array
 

@@ -90,7 +90,7 @@ def axes_around(*clouds: ArrayLike, cells: int = 96, width: float = WIDTH) -> li
 
 def _checked(points, axes, weights, width):
     points = as_cloud("points", points)
-    if isinstance(axes, np.ndarray) and axes.ndim == 1:
+    if not np.iterable(axes) or (isinstance(axes, np.ndarray) and axes.ndim == 1):
         axes = [axes]
     axes = [as_increasing(f"axes[{k}]", axis) for k, axis in enumerate(axes)]
     if len(axes) != points.shape[1]:

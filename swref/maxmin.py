@@ -7,7 +7,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from ._session import steady
-from ._validation import check_count, symmetrize
+from ._validation import as_tolerance, check_count, check_methods, symmetrize
 from .gauges import Gauge, gauge_for
 from .gauges.base import Smoothed
 from .gauges.door import attained, check_feasible, fault
@@ -86,7 +86,8 @@ def solve(
     ``expert(solution)`` is asked after each call, until it answers with an iterator of (Q, (value, moment, handle)).
     These take the place of oracle calls, are counted as such, and are believed. Then the loop goes on from the best Q.
     """
-    d = oracle.dimension
+    check_methods("oracle", oracle, "evaluate(Q)")
+    d, tol, max_iter = oracle.dimension, as_tolerance("tol", tol), check_count("max_iter", max_iter)
     master = _Master(gauge_for(gauge, d), d)
     query = master.start()
     best = lower, metric, _ = -np.inf, query, None

@@ -140,6 +140,20 @@ def test_potentials_are_feasible_in_exact_arithmetic(seed, size, jitter):
     assert (slack <= 40 * EPS * costs.astype(float).max(1) + 8 * EPS**2 * terms + 8 * EPS**2 * size).all()
 
 
+@pytest.mark.parametrize("d", [2, 3, 4])
+def test_costs_of_points_one_digit_apart_stay_below_the_exact_ones(d):
+    """There the images' own rounding, eps^2 of their size, is more than that of the square: ``drop`` pays for it."""
+    rng = np.random.default_rng(d)
+    for _ in range(100):
+        x, L = rng.standard_normal((3, d)), rng.standard_normal((d, rng.integers(1, d + 1)))
+        y = np.nextafter(x, x + rng.integers(-1, 2, x.shape))
+        bound = LowerBound(
+            TRACE, x, y, Masses(np.ones(3), np.ones(3)), L, np.zeros(3), np.zeros(3), rng.random() * x[0]
+        )
+        costs = exact(bound.costs()) - exact(bound.drop_rows)[:, None]
+        assert (costs <= (((exact(x)[:, None] - exact(y)).dot(exact(L))) ** 2).sum(-1)).all()
+
+
 @pytest.mark.parametrize("excess", [1e-15, 1e-9, 0.5])
 def test_a_metric_outside_its_set_is_divided_by_its_polar(excess):
     rng = np.random.default_rng(0)
@@ -161,6 +175,22 @@ def test_the_metric_factor_keeps_small_directions():
     Q = scale[:, None] * (R @ R.T) * scale
     L = metric_factor(Q)
     np.testing.assert_allclose(L @ L.T / np.outer(scale, scale), R @ R.T, rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("corner", [[0.0, -1e-17], [1e-17, 0.0], [1e-17, -1e-17], [1e-18, 1e-38]])
+def test_rows_of_a_metric_that_are_rounding_only_count_as_zero(corner):
+    """Semidefinite to the last digit, but with a diagonal that is negative, or too small for what stands beside it."""
+    Q = np.array([[1.0, corner[0]], corner])
+    L = metric_factor(Q)
+    np.testing.assert_allclose(L @ L.T, np.diag([1.0, 0.0]), rtol=0, atol=2 * EPS)
+    beside = 1e40 * np.block([[Q, np.zeros((2, 1))], [np.zeros((1, 2)), 1e-20]])  # another row keeps its digits
+    L = metric_factor(beside)
+    assert (L @ L.T)[2, 2] == pytest.approx(1e20, rel=4 * EPS)
+    x, y = np.array([[0.0, 0.0], [1.0, 2.0], [3.0, 1.0]]), np.array([[7.0, 3.0], [3.0, 5.0], [1.0, 1.0]])
+    result = swref.exact_transport(x, y, metric=Q)
+    assert result.status == "converged"
+    assert result.lower_bound <= 7 * (1 + 4 * EPS)  # (1^2 + 2^2 + 4^2)/3, by sorting
+    assert result.upper_bound >= 7 * (1 - 4 * EPS)
 
 
 def test_on_the_line_only_a_monotone_coupling_proves_itself():

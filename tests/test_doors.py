@@ -15,6 +15,8 @@ from swref import _validation as doors
 from swref import energies, geodesics, get_gauge
 from swref.experiments import attention, heaps, mlp, mmd, shapes
 from swref.flows import descent_velocity
+from swref.gauges import Congruence, Multiple
+from swref.gaussian_flows import Quadratic, gaussian_flow, modal_invariant
 from swref.plotting import gauge_color
 
 SINGLE = float(np.finfo(np.float32).eps)
@@ -23,7 +25,15 @@ X, Y, S = RNG.normal(size=(5, 2)), RNG.normal(size=(4, 2)), np.array([[2.0, 0.5]
 RHO = np.exp(-((np.arange(6) - 2.0) ** 2))
 PLAN = swref.transport(X, Y, "trace").plan
 MMD, TWO = energies.MMD(Y), get_gauge("linear", Q0=np.eye(2))
+ORACLE = swref.clouds.CloudOracle(X, Y, np.full(5, 0.2), np.full(4, 0.25))
 QUICK = {"t_end": 0.01, "tol": 0.1}
+
+
+AXES = np.eye(2)
+
+
+def spherical(nu0, nu1, x, y):
+    return swref.spherical_transport(nu0, nu1, "trace", directions0=x, directions1=y)
 
 
 def bell(x, y):
@@ -41,6 +51,7 @@ ARRAYS = {  # (function, argument): the call, a value that it accepts
     ("transport", "y"): (lambda v: swref.transport(X, v, "trace"), Y),
     ("transport", "a"): (lambda v: swref.transport(X, Y, "trace", a=v), np.full(5, 0.2)),
     ("transport", "b"): (lambda v: swref.transport(X, Y, "trace", b=v), np.full(4, 0.25)),
+    ("exact_transport", "metric"): (lambda v: swref.exact_transport(X, Y, metric=v), S),
     ("displacement", "x"): (lambda v: swref.displacement(v, Y, PLAN, 0.5), X),
     ("gaussian_transport", "m0"): (lambda v: swref.gaussian_transport(v, S, [0, 0], S, "muon"), X[0]),
     ("gaussian_transport", "S0"): (lambda v: swref.gaussian_transport([0, 0], v, [0, 0], S, "muon"), S),
@@ -51,6 +62,10 @@ ARRAYS = {  # (function, argument): the call, a value that it accepts
     ("dynamic_transport", "rho0"): (lambda v: swref.dynamic_transport(v, RHO, "trace", tol=0.5, n_time=2), RHO),
     ("dynamic_transport", "rho1"): (lambda v: swref.dynamic_transport(RHO, v, "trace", tol=0.5, n_time=2), RHO),
     ("dynamic_transport", "spacing"): (lambda v: swref.dynamic_transport(RHO, RHO, "trace", spacing=v), np.ones(1)),
+    ("spherical_transport", "nu0"): (lambda v: spherical(v, [1, 2], AXES, AXES), np.ones(2)),
+    ("spherical_transport", "directions1"): (lambda v: spherical([1, 2], [1, 2], AXES, v), AXES),
+    ("modal_invariant", "r"): (lambda v: modal_invariant(v, np.ones(2), "muon"), np.zeros(2)),
+    ("modal_invariant", "s"): (lambda v: modal_invariant(np.zeros(2), v, "muon"), np.ones(2)),
     ("lmo", "G"): (lambda v: swref.lmo(v, "muon"), X),
     ("measure_lmo", "g"): (lambda v: swref.measure_lmo(v, "muon"), X),
     ("measure_lmo", "weights"): (lambda v: swref.measure_lmo(X, "muon", v), np.full(5, 0.2)),
@@ -176,17 +191,11 @@ GAUGES = {
     "descent_velocity": lambda g: descent_velocity(X, g),
     "flow": lambda g: swref.flow(MMD, X, g, **QUICK),
     "speeds": lambda g: geodesics.speeds(X, Y, PLAN, g, [0.0, 1.0]),
-    "solve": lambda g: swref.maxmin.solve(
-        swref.clouds.CloudOracle(X, Y, *map(uniform, (5, 4))), g, tol=0.1, max_iter=9
-    ),
+    "solve": lambda g: swref.maxmin.solve(ORACLE, g, tol=0.1, max_iter=9),
     "clipped_flow": lambda g: (
         mlp.clipped_flow(mlp.problem(4, 5), g, steps=1) if g is not TWO else descent_velocity(X, g)
     ),
 }
-
-
-def uniform(n):
-    return np.full(n, 1 / n)
 
 
 @pytest.mark.parametrize("function", GAUGES)
@@ -210,6 +219,8 @@ TOLERANCES = {
     ("gaussian_transport", "tol"): lambda v: swref.gaussian_transport(X[0], S, X[1], S, "muon", tol=v),
     ("moment_lower_bound", "tol"): lambda v: swref.moment_lower_bound(X, Y, "muon", tol=v),
     ("dynamic_transport", "tol"): lambda v: swref.dynamic_transport(RHO, RHO, "trace", tol=v),
+    ("solve", "tol"): lambda v: swref.maxmin.solve(ORACLE, "muon", tol=v, max_iter=99),
+    ("gaussian_flow", "tol"): lambda v: gaussian_flow(Quadratic(S), X[0], S, "muon", t_end=0.01, tol=v),
     ("flow", "tol"): lambda v: swref.flow(MMD, X, "muon", t_end=0.01, tol=v),
     ("flow", "cutoff"): lambda v: swref.flow(MMD, X, "muon", t_end=0.01, cutoff=v),
     ("descent_velocity", "cutoff"): lambda v: descent_velocity(X, "muon", cutoff=v),
@@ -232,6 +243,7 @@ def test_any_real_number_is_a_tolerance(function, argument):
 
 COUNTS = {
     ("transport", "max_iter"): lambda v: swref.transport(X, Y, "trace", max_iter=v),
+    ("solve", "max_iter"): lambda v: swref.maxmin.solve(ORACLE, "trace", tol=0.1, max_iter=v),
     ("gaussian_transport", "max_iter"): lambda v: swref.gaussian_transport(X[0], S, X[1], S, "trace", max_iter=v),
     ("dynamic_transport", "max_iter"): lambda v: swref.dynamic_transport(RHO, RHO, "trace", max_iter=v),
     ("dynamic_transport", "n_time"): lambda v: swref.dynamic_transport(RHO, RHO, "trace", n_time=v),
@@ -277,6 +289,38 @@ def test_fractions_are_between_zero_and_one(bad):
             call(bad)
     assert result.interpolate(0)[0].tolist() == X[0].tolist()
     assert result.interpolate(np.float32(1))[0].tolist() == X[1].tolist()
+
+
+@pytest.mark.parametrize("spoil", [1j, np.nan, -1.0])
+def test_the_masses_of_a_sparse_plan_are_nonnegative_numbers(spoil):
+    for bad in (PLAN * spoil, PLAN > 0, PLAN[:0]):
+        with pytest.raises(ValueError, match="^plan: "):
+            swref.displacement(X, Y, bad, 0.5)
+    assert swref.displacement(X, Y, (PLAN > 0).astype(int), 0.5)[1].tolist() == [1.0] * PLAN.nnz
+
+
+THINGS = [None, True, "1", 1j, np.nan, 1.5, 10**400, [None], [[1.0], [0.5, 0.5]], [True, True], masked(np.ones(2)), {}]
+
+
+@pytest.mark.parametrize("bad", THINGS, ids=str)
+def test_arguments_of_other_kinds_are_refused_by_name(bad):
+    for name, call, fine in (
+        ("p", lambda v: get_gauge("schatten", p=v), {float}),
+        ("p", lambda v: get_gauge("root-schatten", p=v), set()),
+        ("blocks", lambda v: get_gauge("block-sum", blocks=v), set()),
+        ("epsilon", lambda v: energies.MMD(Y, epsilon=v), {float, type(None)}),
+        ("kernel", lambda v: energies.MMD(Y, kernel=np.array(v, dtype=object)), set()),
+        ("axes", lambda v: geodesics.density(X, v), set()),
+        ("weights", lambda v: swref.pairwise([X, Y], "trace", weights=v), {type(None)}),
+        ("gauge", lambda v: Multiple(v, 2.0), set()),
+        ("gauge", lambda v: Congruence(v, S), set()),
+        ("oracle", lambda v: swref.maxmin.solve(v, "trace", tol=0.1, max_iter=9), set()),
+    ):
+        if type(bad) in fine and bad == bad:
+            call(bad)
+        else:
+            with pytest.raises(ValueError, match=rf"^{name}(\[\d\])?: "):
+                call(bad)
 
 
 @pytest.mark.parametrize("bad", [0, -1, np.inf, *NO_NUMBERS], ids=repr)

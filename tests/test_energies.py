@@ -168,7 +168,7 @@ def test_energies_of_a_fixed_dimension_name_it():
         (lambda: MMD(np.ones(3)), "target: expected 2 axes"),
         (lambda: MMD(np.ones((3, 2)), [1, 1, 1]), "weights: must sum to one"),
         (lambda: MMD(np.ones((3, 2)), kernel="laplace"), "kernel: expected"),
-        (lambda: MMD(np.ones((3, 2)), epsilon=-1), "epsilon: expected a positive"),
+        (lambda: MMD(np.ones((3, 2)), epsilon=-1), "epsilon: must be nonnegative"),
         (lambda: MMD(np.ones((3, 2)), bandwidth=1), "bandwidth: the energy kernel has no"),
         (lambda: MMD(np.ones((3, 2)), kernel="gaussian", epsilon=1), "epsilon: the gaussian kernel has no"),
         (lambda: MMD(np.ones((3, 2)), kernel="gaussian", bandwidth=0), "bandwidth: expected a positive"),

@@ -445,3 +445,11 @@ def test_results_have_one_row_per_time_and_say_what_they_are():
 def test_bad_input_is_named(call, named):
     with pytest.raises(ValueError, match=rf"^{named}:"):
         call()
+
+
+@pytest.mark.parametrize("tol, cutoff", [(1e-6, 1e-4), (1e-3, 1e-3)])
+def test_the_cutoff_is_a_ten_thousandth_or_tol_if_that_is_more(tol, cutoff):
+    start = np.ones(2), np.diag([1.0, 0.3]), np.zeros(2), np.diag([2.0, 0.5]), "operator"
+    default, same, other = (kl_flow(*start, t_end=1.0, tol=tol, cutoff=c) for c in (None, cutoff, cutoff / 10))
+    assert (default.covariance == same.covariance).all()
+    assert (default.covariance != other.covariance).any()

@@ -484,3 +484,22 @@ def test_bad_requests_to_a_result_and_to_the_bound_are_named():
         swref.moment_lower_bound(np.ones((4, 2)), np.ones((4, 2)), "trace", a=np.ones(4))
     with pytest.raises(swref.GaugeError, match="not convex"):
         swref.moment_lower_bound(np.ones((4, 2)), np.eye(2), "root-schatten")
+
+
+@pytest.mark.parametrize("d", [1, 3])
+def test_between_two_points_everything_is_known(d):
+    """Both covariances zero: the coupling is a map, of nothing."""
+    result = swref.gaussian_transport(np.zeros(d), np.zeros((d, d)), np.ones(d), np.zeros((d, d)), "trace")
+    assert result.squared_distance == pytest.approx(d, rel=1e-14)
+    assert not np.any([*result.conditional(), result.interpolate(0.5)[1]])
+    assert [z.tolist() for z in result.sample(2, rng=0)] == [[[0.0] * d] * 2, [[1.0] * d] * 2]
+
+
+@pytest.mark.parametrize("p", [1e5, 1e6, 1e8])
+def test_huge_exponents_are_solved_where_eigenvalues_nearly_meet(p):
+    """At the optimum two eigenvalues of the moment differ by about 1/p of themselves: x^p is far from linear there."""
+    S1 = np.array([[1.1409015518341388, -0.39506765157813295], [-0.39506765157813295, 1.4671735892787268]])
+    result = swref.gaussian_transport([0, 0], np.diag([0.0, 1.0]), [0, 0], S1, swref.get_gauge("schatten", p=p))
+    operator = swref.gaussian_transport([0, 0], np.diag([0.0, 1.0]), [0, 0], S1, OPERATOR)
+    assert result.lower_bound <= operator.upper_bound * 2 ** (1 / p)  # gamma_inf <= gamma_p <= 2^(1/p) gamma_inf
+    assert operator.lower_bound <= result.upper_bound

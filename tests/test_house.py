@@ -26,7 +26,7 @@ NOTEBOOKS = [path for path in sorted((ROOT / "book").glob("*.ipynb")) if path.st
 API = (ROOT / "book" / "api.md").read_text(encoding="utf-8")
 
 FILE, BODY = 400, 45  # lines
-PACKAGE = 5184  # lines of code, of no comment, docstring or blank: as many as there are, not one more
+PACKAGE = 5181  # lines of code, of no comment, docstring or blank: as many as there are, not one more
 FAST = 1215  # lines of code of the fast solvers, which a reader of the engine can ignore
 FAST_SOLVERS = {"network", "joint"}
 OUTSIDE_THE_BUDGET = {

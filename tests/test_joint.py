@@ -454,6 +454,15 @@ def test_clouds_of_few_points_are_solved_in_their_span(gauge, monkeypatch):
     assert known(gauge).polar(result.metric) <= 1 + 1e-7
 
 
+@pytest.mark.parametrize("p, seed", [(50.0, 66), (50.0, 216), (1e6, 66), (1e6, 105), (1e6, 111)])
+def test_lifted_from_the_span_a_metric_may_have_rows_of_rounding(p, seed):
+    """Two integer points move to a third. Q* all but vanishes along some axes: there its diagonal was negative."""
+    x, y = np.split(np.random.default_rng(seed).integers(-2, 3, (3, 10)).astype(float), [2])
+    gauge = swref.get_gauge("schatten", p=p)
+    result = swref.transport(x, y, gauge)
+    assert result.upper_bound == pytest.approx(gauge.value((x - y).T @ (x - y) / 2), rel=1e-12)
+
+
 def test_other_gauges_stay_in_the_whole_space(monkeypatch):
     monkeypatch.setattr(CloudOracle, "within", None)
     x, y = clouds(4, 3, 12, seed=3)

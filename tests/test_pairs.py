@@ -129,7 +129,7 @@ def test_progress_counts_pairs_and_time_passes_between_saves(tmp_path, capsys, m
     monkeypatch.setattr(pairs, "store", lambda *args: stored.append(time.monotonic()))
     pairwise(CLOUDS, "trace", progress=True, save=tmp_path / "x")
     assert "15/15" in capsys.readouterr().err
-    assert len(stored) == 16
+    assert len(stored) == 17  # before the first pair, after each, and at the end
 
 
 def test_pairs_that_miss_the_tolerance_are_named():
@@ -151,8 +151,45 @@ def test_other_arguments_do_not_take_up_a_file(tmp_path):
         with pytest.raises(ValueError, match="save: .* holds distances of other clouds"):
             call()
     np.savez(tmp_path / "b.npz", x=1)
-    with pytest.raises(ValueError, match=r"save: .* holds no distances"):
+    with pytest.raises(ValueError, match=r"save: .* another kind of file: .*key"):
         pairwise(CLOUDS, OPERATOR, save=tmp_path / "b")
+
+
+def test_a_place_where_nothing_can_be_written_is_an_error_before_the_work(tmp_path, monkeypatch):
+    monkeypatch.setattr(pairs, "transport", None)
+    with pytest.raises(FileNotFoundError):
+        pairwise(CLOUDS, OPERATOR, save=tmp_path / "missing" / "a")
+
+
+@pytest.mark.parametrize("bad", [3, True, b"a", ["a"], np.array("a")])
+def test_names_of_files_are_text_or_paths(bad):
+    with pytest.raises(ValueError, match="^save: expected the name of a file"):
+        pairwise(CLOUDS, OPERATOR, save=bad)
+    with pytest.raises(ValueError, match="^path: expected the name of a file"):
+        swref.FlowResult.load(bad)
+
+
+def spoilt(data):
+    """Files that are not what was written: empty, cut, of text, with a byte turned."""
+    return [b"", data[: len(data) // 2], b"distances", data[:200] + bytes([data[200] ^ 255]) + data[201:]]
+
+
+def test_damaged_files_are_refused_by_name_and_left_alone(tmp_path):
+    run = swref.flow(swref.energies.MMD(OTHERS[0]), CLOUDS[0], "trace", t_end=0.01, tol=0.1)
+    for name, write, read in (
+        ("save", lambda path: pairwise(CLOUDS, "trace", save=path), lambda path: pairwise(CLOUDS, "trace", save=path)),
+        ("path", run.save, swref.FlowResult.load),
+    ):
+        write(path := tmp_path / f"{name}.npz")
+        for data in spoilt(path.read_bytes()):
+            path.write_bytes(data)
+            with pytest.raises(ValueError, match=f"^{name}: .*{name}.npz is damaged, or another kind of file"):
+                read(path)
+            assert path.read_bytes() == data
+        np.save(tmp_path / "array.npy", np.ones(3))
+        (tmp_path / "array.npy").replace(path)
+        with pytest.raises(ValueError, match=f"^{name}: .* another kind of file"):
+            read(path)
 
 
 BAD = {

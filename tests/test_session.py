@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 
+import numba
 import numpy as np
 import pytest
 from threadpoolctl import ThreadpoolController
@@ -20,6 +21,57 @@ BLAS = ThreadpoolController().select(user_api="blas")
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(60, 40)), RNG.normal(size=(50, 40))
 S = X.T @ X / len(X)
+
+
+HALF = np.exp(-np.linspace(0, 3, 24))
+CTRL_C = {  # calls that spend nearly all of their time in compiled loops, and end in NotConverged
+    "flow": lambda: swref.flow(swref.energies.MMD(RNG.normal(size=(2000, 2))), X[:, :2], "muon", t_end=10.0, tol=1e-8),
+    "grid": lambda: swref.dynamic_transport(
+        np.outer(HALF, HALF), np.outer(HALF[::-1], HALF), "muon", n_time=32, tol=1e-9, max_iter=10**6
+    ),
+    "clouds": lambda: swref.transport(*RNG.normal(size=(2, 400, 4)), "muon", tol=1e-13),
+}
+
+
+@pytest.fixture(scope="module")
+def compiled():
+    """The kernels that Python calls, each used once."""
+    for n in (50, 1500):
+        swref.transport(*RNG.normal(size=(2, n, 2)), "trace")
+    swref.exact_transport(X[:, :3], X[:, :3] + 1e-9)
+    swref.dynamic_transport(HALF, HALF[::-1], "trace", n_time=2, tol=0.5)
+    swref.spherical_transport([1, 1], [2, 1], "trace", directions0=np.eye(2), directions1=np.eye(2))
+    swref.energies.MMD(X).force(Y)
+    swref.energies.Attention(X[None, :4], X[None, :4], 2).force(np.ones((2, 320)))
+
+
+@pytest.mark.parametrize("name", CTRL_C)
+def test_ctrl_c_in_a_compiled_loop_keeps_the_result(name, compiled):
+    """A signal that comes while a kernel runs is seen when it returns: in Python code, and there it is Ctrl-C."""
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    try:
+        for seconds in (0.2, 0.25, 0.3, 0.35):
+            signal.setitimer(signal.ITIMER_REAL, seconds)
+            with pytest.raises(swref.NotConverged) as caught:
+                CTRL_C[name]()
+            assert caught.value.result.status == "interrupted"
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_no_kernel_returns_an_array(compiled):
+    """Numba wraps one in Python code, where a Ctrl-C that came while the kernel ran would become a SystemError."""
+    returned = {
+        f"{module}.{name}": signature.return_type
+        for module in list(sys.modules)
+        if module.startswith("swref.") and module.endswith("kernels")
+        for name, kernel in vars(sys.modules[module]).items()
+        if isinstance(kernel, numba.core.dispatcher.Dispatcher)
+        for signature in kernel.nopython_signatures
+    }
+    assert len(returned) > 20
+    assert [name for name, kind in returned.items() if "array" in str(kind)] == []
 
 
 def threads():

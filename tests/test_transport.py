@@ -591,9 +591,17 @@ def test_a_root_norm_gauge_has_no_certificate():
     [
         ({"t": 1.5}, "t: expected a number in"),
         ({"plan": np.ones((2, 2))}, "plan: expected shape"),
-        ({"plan": -np.ones((4, 4))}, "masses must be finite and nonnegative"),
+        ({"plan": -np.ones((4, 4))}, "plan: must be nonnegative"),
     ],
 )
 def test_displacement_names_bad_arguments(change, message):
     with pytest.raises(ValueError, match=message):
         swref.displacement(**{"x": X, "y": X, "plan": np.eye(4) / 4, "t": 0.5, **change})
+
+
+def test_the_slack_is_that_of_the_docstring():
+    """sum m (4 eps max(|x|, |y|))^2 over what moves: a looser one would call wide brackets converged."""
+    x, y = np.array([[3.0, 4.0], [1e9, 0.0]]), np.array([[0.0, 6.0], [1e9, 0.0]])
+    oracle = CloudOracle(x, y, np.full(2, 0.5), np.full(2, 0.5))
+    assert oracle.noise([0, 1], [0, 1], np.array([0.25, 0.75])) == pytest.approx(0.25 * (4 * EPS * 6) ** 2, rel=1e-12)
+    assert oracle.noise([0], [1], np.array([0.5])) == pytest.approx(0.5 * (4 * EPS * 1e9) ** 2, rel=1e-12)

@@ -28,11 +28,17 @@ SINGULAR = 1e-8  # least eigenvalue of a metric with unit diagonal that bounds e
 
 def metric_factor(Q):
     """L (d, r) with L L^T = Q, up to eigenvalues below 1e-15 of the largest once the diagonal is scaled to one."""
-    scale = np.sqrt(np.diag(Q))
-    scale[scale == 0] = 1.0
+    scale = row_sizes(Q)
     lam, U = np.linalg.eigh(Q / np.outer(scale, scale))
     keep = lam > 1e-15 * lam[-1]
     return scale[:, None] * U[:, keep] * np.sqrt(lam[keep])
+
+
+def row_sizes(Q):
+    """sqrt(Q_kk), (d,); the largest where it is 0, or where rounding made |Q_kl|^2 > Q_kk Q_ll: 0 is as good."""
+    sizes = np.sqrt(np.maximum(np.diag(Q), 0))
+    spoilt = (np.abs(Q) > 2 * np.outer(sizes, sizes)).any(0) | (sizes == 0)
+    return np.where(spoilt, sizes.max(), sizes)
 
 
 class Quadratic(Gauge):
@@ -54,8 +60,7 @@ class Quadratic(Gauge):
         L L^T - Q is known to twice the digits, and |R_kl z_k z_l| <= |R_kl| (z_k^2 s_k/s_l + z_l^2 s_l/s_k)/2.
         """
         error, lost = difference(L, L.T, self.metric)
-        diagonal = np.diag(self.metric)
-        s = np.sqrt(np.where(diagonal > 0, diagonal, diagonal.max()))
+        s = row_sizes(self.metric)
         e = ((np.abs(error) + lost) / s).sum(1) * s * (1 + rounding(len(s)))
         least = np.linalg.eigvalsh(self.metric / np.outer(s, s))[0]
         return 1 + 2 * float((e / s**2).max()) / least if least > SINGULAR else np.inf, e

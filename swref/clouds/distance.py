@@ -19,7 +19,7 @@ from .._measures import dyadic_frame, second_moment, weighted_median
 from .._pictures import SIZE, plan_svg
 from .._results import TINY, Result, finish, reporter, scaled_back, weightiest
 from .._session import silent, steady
-from .._validation import EPS, as_array, as_clouds, as_fraction, as_masses, as_tolerance
+from .._validation import EPS, as_array, as_clouds, as_fraction, as_masses, as_nonnegative, as_tolerance
 from ..gauges import Gauge, gauge_for
 from ..joint import solve
 from ..maxmin import call_limit
@@ -255,8 +255,7 @@ def displacement(x: ArrayLike, y: ArrayLike, plan: ArrayLike | sp.sparray, t: fl
     plan = sp.coo_array(plan if sp.issparse(plan) else as_array("plan", plan, 2))
     if plan.shape != (len(x), len(y)):
         raise ValueError(f"plan: expected shape {(len(x), len(y))} for x {x.shape} and y {y.shape}, got {plan.shape}")
-    if not (np.isfinite(plan.data).all() and (plan.data >= 0).all()):
-        raise ValueError("plan: masses must be finite and nonnegative")
+    plan.data = as_nonnegative("plan", plan.data, 1)
     keep = plan.data > 0
     return (1 - t) * x[plan.row[keep]] + t * y[plan.col[keep]], plan.data[keep].copy()
 

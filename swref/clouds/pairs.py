@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._errors import NotConverged
-from .._files import npz, store
+from .._files import load, npz, store
 from .._parallel import check_executor, completed, counter
 from .._results import STATUS, Report
 from .._validation import as_cloud, as_tolerance, as_weights
@@ -80,7 +80,7 @@ def pairwise(
     ``__main__`` must be importable by the workers, or be sent by a pickler that can (Dask's can).
 
     ``save``: a file (.npz), written in one step every five seconds and at the end, whatever ended the call. Called
-    again with the same arguments, ``pairwise`` takes up what the file holds; with others it raises ValueError.
+    again with the same arguments, ``pairwise`` takes up what the file holds; others, or a damaged file: ValueError.
     ``progress=True`` shows a bar. After Ctrl-C, or when a pair misses ``tol``: NotConverged with ``.result``, unless
     ``strict=False``; what is finished is kept, and in ``save``. ValueError for malformed arguments. An error in a pair,
     or a pool that broke, ends the call and is raised, after saving.
@@ -98,17 +98,22 @@ def pairwise(
         wanted = np.triu(wanted, 1)
         np.fill_diagonal(found, np.array((0, 0, 0, 0, "converged"), PAIR))
     key = _fingerprint(first, second if others is not None else [], gauge, tol, limit)
-    if save is not None and npz(save).exists():
+    if save is not None and npz(save, "save").exists():
         _take_up(found, save, key)
+
+    def keep():
+        if save is not None:
+            store(save, {**_columns(found), "key": key})
+
+    keep()  # at once: a place where nothing can be written is an error before the work, not after it
     left = np.argwhere(wanted & (found["status"] == "interrupted")).tolist()
     try:
         with counter(progress, "pairwise", " pairs", wanted.sum(), wanted.sum() - len(left)) as count:
-            _solve_all(first, second, left, (gauge, tol, limit), executor, found, count, save, key, others is None)
+            _solve_all(first, second, left, (gauge, tol, limit), executor, found, count, keep, others is None)
     except KeyboardInterrupt:
         pass
     finally:
-        if save is not None:
-            store(save, {**_columns(found), "key": key})
+        keep()
     result = PairwiseResult(**_columns(found))
     missed = result.status != "converged"
     if strict and missed.any():
@@ -125,7 +130,7 @@ def _columns(found):
     return {name: found[name].copy() for name in FIELDS}
 
 
-def _solve_all(first, second, pairs, options, executor, found, count, save, key, symmetric):
+def _solve_all(first, second, pairs, options, executor, found, count, keep, symmetric):
     size = 1 if executor is None else -(-len(pairs) // CHUNKS)
     chunks = [pairs[start : start + size] for start in range(0, len(pairs), max(size, 1))]
     tasks = [(chunk, {i: first[i] for i, _ in chunk}, {j: second[j] for _, j in chunk}, *options) for chunk in chunks]
@@ -136,8 +141,8 @@ def _solve_all(first, second, pairs, options, executor, found, count, save, key,
             if symmetric:
                 found[j, i] = row
         count(len(rows))
-        if save is not None and time.monotonic() - saved > SAVE_EVERY:
-            store(save, {**_columns(found), "key": key})
+        if time.monotonic() - saved > SAVE_EVERY:
+            keep()
             saved = time.monotonic()
 
 
@@ -153,15 +158,19 @@ def _solve(pairs, first, second, gauge, tol, max_iter):
     return rows
 
 
+def _listed(name, value, of):
+    try:
+        return list(value)
+    except TypeError:
+        raise ValueError(f"{name}: expected a list of {of}, got {type(value).__name__}") from None
+
+
 def _checked(name, clouds, weights_name, weights, d):
     """[(points, weights)], the weights None where equal."""
-    try:
-        clouds = list(clouds)
-    except TypeError:
-        raise ValueError(f"{name}: expected a list of clouds, got {type(clouds).__name__}") from None
+    clouds = _listed(name, clouds, "clouds")
     if not clouds:
         raise ValueError(f"{name}: expected at least one cloud, got none")
-    weights = [None] * len(clouds) if weights is None else list(weights)
+    weights = [None] * len(clouds) if weights is None else _listed(weights_name, weights, "weights")
     if len(weights) != len(clouds):
         raise ValueError(f"{weights_name}: expected one for each of {len(clouds)} clouds, got {len(weights)}")
     checked = []
@@ -183,10 +192,8 @@ def _fingerprint(first, second, gauge, tol, limit):
 
 
 def _take_up(found, save, key):
-    with np.load(npz(save), allow_pickle=False) as file:
-        if "key" not in file.files:
-            raise ValueError(f"save: {npz(save)} holds no distances of pairwise")
-        if str(file["key"]) != key:
-            raise ValueError(f"save: {npz(save)} holds distances of other clouds, another gauge or another tolerance")
-        for name in FIELDS:
-            found[name] = file[name]
+    saved = load("save", save, ["key", *FIELDS])
+    if str(saved["key"]) != key:
+        raise ValueError(f"save: {npz(save)} holds distances of other clouds, another gauge or another tolerance")
+    for name in FIELDS:
+        found[name] = saved[name]

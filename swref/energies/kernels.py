@@ -7,14 +7,14 @@ from .._njit import njit
 
 # Sums may be reordered here, which lets them run in vector registers: no certificate depends on their last digits.
 @njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract"})
-def kernel_field(x, y, b, length, gaussian):
-    """p_i = sum_j b_j (k(x_i, y_j) - k(0, 0)), (n,), and its gradient in x_i, (d, n), for x (d, n), y (d, m), b (m,).
+def kernel_field(x, y, b, length, gaussian, potential, gradient):
+    """sum_j b_j (k(x_i, y_j) - k(0, 0)) into potential (n,), and its gradient in x_i into gradient (d, n).
 
-    k = exp(-r^2 / (2 length^2)) if ``gaussian``, else -(r^2 + length^2)^(1/2). Coordinates at most about one.
+    x (d, n), y (d, m), b (m,), k = exp(-r^2 / (2 length^2)) if ``gaussian``, else -(r^2 + length^2)^(1/2). Coordinates
+    at most about one.
     """
     d, n = x.shape
     m = y.shape[1]
-    potential, gradient = np.zeros(n), np.zeros((d, n))
     r2, slope = np.empty(m), np.empty(m)
     for i in range(n):
         r2[:] = 0.0
@@ -45,7 +45,6 @@ def kernel_field(x, y, b, length, gaussian):
             for j in range(m):
                 pull -= slope[j] * (x[k, i] - y[k, j])
             gradient[k, i] = pull / length / length if gaussian else pull
-    return potential, gradient
 
 
 # Attention of n heads on one sequence of m tokens. Heads are the last axis everywhere, so that every inner loop is a

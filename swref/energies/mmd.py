@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._session import silent
-from .._validation import as_cloud, as_weights, check_positive, no_nan
+from .._validation import as_cloud, as_nonnegative, as_weights, check_positive, no_nan
 from .base import Checked
 
 
@@ -29,7 +29,7 @@ class MMD(Checked):
         self.target = as_cloud("target", target)
         self.dimension = self.target.shape[1]
         self.weights = as_weights("weights", weights, len(self.target))
-        if kernel not in ("energy", "gaussian"):
+        if str(kernel) not in ("energy", "gaussian"):
             raise ValueError(f"kernel: expected 'energy' or 'gaussian', got {kernel!r}")
         foreign = ("bandwidth", bandwidth) if kernel == "energy" else ("epsilon", epsilon)
         if foreign[1] is not None:
@@ -38,7 +38,7 @@ class MMD(Checked):
         if kernel == "gaussian":
             self.length = check_positive("bandwidth", 1.0 if bandwidth is None else bandwidth)
         else:
-            self.length = 0.0 if epsilon == 0 else check_positive("epsilon", 0.01 if epsilon is None else epsilon)
+            self.length = float(as_nonnegative("epsilon", 0.01 if epsilon is None else epsilon, 0))
         potential, _ = self._field(self.target, self.target, self.weights)
         self._target_part = self.weights @ potential
 
@@ -65,6 +65,7 @@ class MMD(Checked):
         X, Y = (np.ascontiguousarray(np.ldexp(z, -exponent).T) for z in (x, y))
         gaussian = self.kernel == "gaussian"
         length = np.ldexp(self.length, -exponent)
-        potential, gradient = kernel_field(X, Y, b, max(length, 1e-300) if gaussian else length, gaussian)
+        potential, gradient = np.empty(len(x)), np.empty(X.shape)
+        kernel_field(X, Y, b, max(length, 1e-300) if gaussian else length, gaussian, potential, gradient)
         unit = np.ldexp(1.0, -exponent) if gaussian else 1.0
         return potential if gaussian else np.ldexp(potential, exponent), gradient.T * unit

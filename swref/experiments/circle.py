@@ -146,9 +146,9 @@ class _Admm:
         projected = [self.gauge.project(q[[0, 1, 1, 2]].reshape(2, 2)) for q in self.mean]
         self.Q = np.array([q[[0, 0, 1], [0, 1, 1]] for q in projected])
         bx, by = grid.B(self.phi)
-        change, residual, self.mean = admm_cells(
+        change, residual = admm_cells(
             grid.A(self.phi).reshape(flat), bx.reshape(flat), by.reshape(flat),
-            self.Q, self.N, self.U, 1.0, RELAXATION,
+            self.Q, self.N, self.U, 1.0, RELAXATION, self.mean,
         )  # fmt: skip
         self.iterations += 1
         if self.iterations % 25 == 0 and self.iterations <= 600:  # follow the ratio of the relative residuals

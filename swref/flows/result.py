@@ -9,7 +9,7 @@ from typing import Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._files import npz, store
+from .._files import load, store
 from .._pictures import svg
 from .._results import STATUS, Report
 from .._validation import check_positive
@@ -119,10 +119,6 @@ class FlowResult(Falling, Account):
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> Self:
-        """The result that ``save`` wrote to ``path``. Raises ValueError for a file of another kind."""
-        with np.load(npz(path), allow_pickle=False) as file:
-            missing = set(cls.__dataclass_fields__) - set(file.files)
-            if missing:
-                raise ValueError(f"path: {path} is not a saved FlowResult, it lacks {sorted(missing)}")
-            fields = {name: file[name] for name in cls.__dataclass_fields__}
-            return cls(**{name: array if array.ndim else array.item() for name, array in fields.items()})
+        """The result that ``save`` wrote to ``path``. Raises ValueError for a damaged file, or one of another kind."""
+        fields = load("path", path, cls.__dataclass_fields__)
+        return cls(**{name: array if array.ndim else array.item() for name, array in fields.items()})

@@ -106,7 +106,7 @@ class BlockMax(_Blocks, Max):
 def _parse_blocks(blocks):
     """Index arrays (one per block) that partition range(d), from sizes or index lists."""
     try:
-        whole = [np.asarray(b).astype(int) for b in blocks]
+        whole = [as_array("blocks", b, (0, 1)).astype(int) for b in blocks]
         sizes = all(w.ndim == 0 for w in whole)
         if not all(np.array_equal(w, b) for w, b in zip(whole, blocks, strict=True)) or (sizes and min(whole) < 1):
             raise ValueError

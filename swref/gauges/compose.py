@@ -7,7 +7,7 @@ from abc import abstractmethod
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._validation import as_array, as_psd, check_positive, symmetrize, written
+from .._validation import as_array, as_psd, check_methods, check_positive, symmetrize, written
 from .base import Body, Gauge, Smoothed
 from .newton import curvature_gram, soft_max
 
@@ -104,6 +104,7 @@ class Multiple(Gauge):
     """
 
     def __init__(self, gauge: Gauge, factor: float):
+        check_methods("gauge", gauge, "value(S)", "support(S)")
         self.gauge, self.factor = gauge, check_positive("factor", factor)
         self.dimension, self.convex = gauge.dimension, gauge.convex
 
@@ -152,7 +153,7 @@ class Congruence(_Through):
     """
 
     def __init__(self, gauge: Gauge, A: ArrayLike):
-        if not gauge.convex:
+        if not getattr(gauge, "convex", False):
             raise ValueError(f"gauge: must be convex, got {gauge!r}")
         super().__init__(gauge, as_array("A", A, 2))
         self.A.setflags(write=False)

@@ -6,7 +6,7 @@ from typing import NoReturn
 import numpy as np
 from scipy.optimize import brentq
 
-from .._validation import EPS, as_symmetric, psd_eigh
+from .._validation import EPS, _real, as_symmetric, psd_eigh
 from .base import Body, Gauge, GaugeError, Smoothed, SmoothedPhi, SpectralGauge
 from .newton import curvature_gram, soft_max
 from .registry import register_gauge
@@ -15,7 +15,7 @@ from .registry import register_gauge
 def _set_exponent(gauge, allowed, wanted):
     """Make p a float, or raise ValueError unless it is ``allowed``."""
     try:
-        p = float(gauge.p)
+        p = float(_real("p", gauge.p))
     except (TypeError, ValueError):
         raise ValueError(f"p: expected a number, got {gauge.p!r}") from None
     if not allowed(p):
@@ -101,7 +101,7 @@ class Schatten(SpectralGauge):
         q = x ** (self.p - 1)
         curvature = (self.p - 1) / norm * x ** (self.p - 2)
         gap, middle = lam[:, None] - lam, 0.5 * (lam[:, None] + lam)
-        near = np.abs(gap) <= 1e-5 * middle  # there the midpoint rule is the more accurate
+        near = self.p * np.abs(gap) <= 1e-5 * middle  # there the midpoint rule is the more accurate
         slope = (self.p - 1) / norm * (middle / norm) ** (self.p - 2)
         divided = np.where(near, slope, (q[:, None] - q) / np.where(near, 1, gap))
         return SmoothedPhi(norm, q, curvature, x, divided)

@@ -155,16 +155,10 @@ def modal_flow(
     variances, (energy, rate, integral) = rows[:, :-3].reshape(len(times), 2, -1) * unit, rows[:, -3:].T
     start = ((r0 - beta) ** 2).sum() / 2
     return ModalFlowResult(
-        times=times,
-        r=(variances[:, 0] - variances[:, 1]) / 2,
-        s=(variances[:, 0] + variances[:, 1]) / 2,
-        energy=energy * unit**2,
-        dissipation=rate * unit**3,
-        residual=start - (energy + integral) * unit**2,
-        rank_loss_times=modes.lost / unit,
-        arrival_times=modes.arrived / unit,
-        gauge=repr(gauge),
-    )
+        times=times, r=(variances[:, 0] - variances[:, 1]) / 2, s=(variances[:, 0] + variances[:, 1]) / 2,
+        energy=energy * unit**2, dissipation=rate * unit**3, residual=start - (energy + integral) * unit**2,
+        rank_loss_times=modes.lost / unit, arrival_times=modes.arrived / unit, gauge=repr(gauge),
+    )  # fmt: skip
 
 
 def modal_invariant(r: ArrayLike, s: ArrayLike, gauge: str | Gauge) -> np.ndarray:
@@ -173,9 +167,9 @@ def modal_invariant(r: ArrayLike, s: ArrayLike, gauge: str | Gauge) -> np.ndarra
     Constant along ``modal_flow`` for each mode until its rank loss. For p > 1 its power 1/eta, halved, is the largest
     |r| that the mode can reach before. r, s: arrays of one shape, s >= |r|; ``gauge`` Schatten.
     """
-    p = _schatten(gauge).p
-    a, b = (np.maximum(np.asarray(s, float) + sign * np.asarray(r, float), 0) for sign in (1, -1))
-    eta = exponents(p)[1]
+    p, r = _schatten(gauge).p, as_array("r", r, (0, 1, 2))
+    s = as_array("s", s, r.ndim, r.shape)
+    a, b, eta = np.maximum(s + r, 0), np.maximum(s - r, 0), exponents(p)[1]
     return a * b if p == 1 else a**eta + b**eta
 
 

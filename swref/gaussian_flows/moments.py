@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from scipy.interpolate import CubicHermiteSpline
 
 from .._session import steady
-from .._validation import EPS, as_array, as_psd, check_methods, psd_eigh
+from .._validation import EPS, as_array, as_psd, as_tolerance, check_methods, psd_eigh
 from ..flows import FlowResult, flow
 from ..flows.result import Account
 from ..gauges import Gauge
@@ -97,7 +97,7 @@ def gaussian_flow(
     factor = (U * np.sqrt(lam))[:, keep] * np.sqrt(scale)
     rows = np.sqrt(factor.shape[1] + 1) * np.vstack([factor.T, m0])
     lifted = _Rows(energy)
-    cutoff = max(tol, CUTOFF) if cutoff is None else cutoff
+    cutoff = max(as_tolerance("tol", tol), CUTOFF) if cutoff is None else cutoff
     options = {"tol": tol, "cutoff": cutoff, "max_steps": max_steps, "strict": strict, "progress": progress}
     run = flow(lifted, rows, gauge, t_end=t_end, n_snapshots=POINTS, snapshot_times=times, **options)
 
@@ -110,14 +110,9 @@ def gaussian_flow(
         spline = CubicHermiteSpline(run.times, dissipated, run.dissipation)
         integral = spline(np.minimum(run.snapshot_times, run.times[-1]))
     return GaussianFlowResult(
-        times=run.snapshot_times,
-        mean=mean,
-        covariance=covariance,
-        energy=values,
-        dissipation=slopes**2,
-        residual=run.energy[0] - values - integral,
-        run=run,
-    )
+        times=run.snapshot_times, mean=mean, covariance=covariance, energy=values, dissipation=slopes**2,
+        residual=run.energy[0] - values - integral, run=run,
+    )  # fmt: skip
 
 
 def kl_flow(

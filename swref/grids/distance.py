@@ -221,7 +221,7 @@ class _Admm:
         self.phi = grid.solve(self.g / self.penalty + grid.Bt(b) - grid.At(a) / L, 1 / L**2, 0.5)
         self.Q = self.problem.project(self.mean / L)
         a, bx, by = (part.reshape(grid.n_time, -1) for part in (grid.A(self.phi), *grid.B(self.phi)))
-        change, residual, self.mean = admm_cells(a, bx, by, self.Q, self.N, self.U, L, RELAXATION)
+        change, residual = admm_cells(a, bx, by, self.Q, self.N, self.U, L, RELAXATION, self.mean)
         self.iterations += 1
         if self.iterations % BALANCE_EVERY == 0 and self.iterations <= BALANCE_UNTIL:
             self._balance(np.sqrt(change), np.sqrt(residual))

@@ -60,14 +60,15 @@ def psd_part(a11, a12, a22, a13, a23, a33):
 
 
 @njit(cache=True, error_model="numpy")
-def admm_cells(a, bx, by, Q, N, U, L, alpha):
+def admm_cells(a, bx, by, Q, N, U, L, alpha, mean):
     """N, U <- Y_+, Y_+ - Y with Y = alpha M + (1 - alpha) N - U in every cell, M = [[L Q_k, b/2], [b^T/2, -a/L]].
 
     a, bx, by (n_time, cells): time and space differences of phi. Q (n_time, 3), N, U (6, n_time, cells): the entries
-    11, 12, 22 (, 13, 23, 33) of symmetric matrices.
+    11, 12, 22 (, 13, 23, 33) of symmetric matrices. The first three of 2 Y_+ - Y, averaged over the cells, go into
+    mean (n_time, 3). Returns |Y_+ - N|^2 and |Y_+ - M|^2.
     """
     n_time, cells = a.shape
-    mean, Y, change, residual = np.zeros((n_time, 3)), np.empty(6), 0.0, 0.0
+    mean[:], Y, change, residual = 0.0, np.empty(6), 0.0, 0.0
     for k in range(n_time):
         for c in range(cells):
             M = L * Q[k, 0], L * Q[k, 1], L * Q[k, 2], 0.5 * bx[k, c], 0.5 * by[k, c], -a[k, c] / L
@@ -81,4 +82,5 @@ def admm_cells(a, bx, by, Q, N, U, L, alpha):
                 N[e, k, c], U[e, k, c] = P[e], P[e] - Y[e]
             for e in range(3):
                 mean[k, e] += 2 * P[e] - Y[e]
-    return change, residual, mean / cells
+    mean /= cells
+    return change, residual

@@ -60,12 +60,10 @@ def two_sum(a, b):
 
 
 @njit(cache=True)
-def reduced_costs(C, f, g):
-    """R_ij = C_ij - f_i - g_j, (n, m), each to a few ulps of its own and eps^2 (|f_i| + |g_j|)."""
+def reduced_costs(C, f, g, R):
+    """C_ij - f_i - g_j into R (n, m), each to a few ulps of its own and eps^2 (|f_i| + |g_j|)."""
     n, m = C.shape
-    R = np.empty((n, m))
     for i in range(n):
         for j in range(m):
             s, e = two_sum(f[i], g[j])
             R[i, j] = (C[i, j] - s) - e
-    return R

@@ -42,7 +42,8 @@ class NetworkSimplex:
         from .basic_kernels import reduced_costs
 
         violation *= RESIDUAL
-        optimise(self.basis, reduced_costs(C, f, g), violation)
+        reduced_costs(C, f, g, R := np.empty_like(C))
+        optimise(self.basis, R, violation)
         return violation, *self.basis.potentials()
 
     def improved(self, bound):

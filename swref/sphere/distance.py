@@ -135,10 +135,10 @@ def spherical_transport(
 
 def _as_measure(side, masses, directions):
     """(masses (k,), directions (k, d)) of one side, checked; k may be 0."""
-    w = as_array(f"directions{side}", directions, 2) if np.size(directions) else np.array(directions, dtype=float)
-    if w.ndim != 2 or w.shape[1] == 0:
+    w = as_array(f"directions{side}", directions, 2, empty=True)
+    if w.shape[1] == 0:
         raise ValueError(f"directions{side}: expected shape (k, d), got {w.shape}")
-    nu = as_nonnegative(f"nu{side}", masses, 1) if np.size(masses) else np.zeros(0)
+    nu = as_nonnegative(f"nu{side}", masses, 1, empty=True)
     if len(nu) != len(w):
         raise ValueError(f"nu{side}: expected {len(w)} masses, one per row of directions{side}, got {len(nu)}")
     norms, tolerance = np.linalg.norm(w, axis=1), 1e-6 if getattr(directions, "dtype", None) == np.float32 else 1e-8
@@ -204,8 +204,8 @@ class SphereOracle:
         c = x[self.rows] @ Q @ y[self.columns].T
         top = c.max(initial=0)
         c[c < INNER * self.dimension * EPS * top] = 0  # zero but for rounding, and no reason to move mass
-        flow, pivots = forest_simplex(c, WEAK * top, self.forest, np.concatenate([p[self.rows], q[self.columns]]))
-        self.pivots.append(pivots)
+        masses, flow = np.concatenate([p[self.rows], q[self.columns]]), np.empty(n + m)
+        self.pivots.append(forest_simplex(c, WEAK * top, self.forest, masses, flow))
         g[self.columns] -= self.forest.potential[n:] ** 2
         (node,) = np.nonzero(self.forest.up >= 0)
         ends, flow = (node, self.forest.up[node]), flow[node]

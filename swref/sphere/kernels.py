@@ -214,12 +214,12 @@ def _refit(c, weak, forest, mass, order):
 
 
 @njit(cache=True)
-def forest_simplex(c, weak, forest, mass):
+def forest_simplex(c, weak, forest, mass, flow):
     """Pivot, in place, until alpha_i beta_j >= c_ij to ``PRICE``; c (n, m) >= 0, mass (n + m,) > 0.
 
-    Returns the flow between each node and its parent (n + m,), and the number of pivots: a few per node are usual, and
-    at 50 per node, should rounding ever make the method cycle, it stops. The forest that is handed in starts it,
-    without its edges of c <= ``weak``.
+    The flow between each node and its parent goes into flow (n + m,). Returns the number of pivots: a few per node are
+    usual, and at 50 per node, should rounding ever make the method cycle, it stops. The forest that is handed in starts
+    it, without its edges of c <= ``weak``.
     """
     n, m = c.shape
     one, two = np.empty(n + m, np.int64), np.empty(n + m, np.int64)
@@ -236,12 +236,12 @@ def forest_simplex(c, weak, forest, mass):
             _enter(i, best, c, forest, mass, one, two)
             pivots, quiet = pivots + 1, 0
         i = i + 1 if i + 1 < n else 0
-    flow = np.zeros(n + m)
+    flow[:] = 0.0
     for root in range(n + m):
         if forest.up[root] < 0:
             for k in range(1, _weigh(root, one, forest, mass)):
                 flow[one[k]] = _flow(one[k], 1.0, forest)
-    return flow, pivots
+    return pivots
 
 
 @njit(cache=True)
@@ -263,15 +263,14 @@ def _near_numerator(u, v, Q, q, r, g, e):
 
 
 @njit(cache=True)
-def potential_transform(c, x, y, Q, q, r, norm, t, g, e, near):
-    """f_i, at most min_j |x_i|^2 - max(x_i . y_j, 0)^2 / (|y_j|^2 - g_j) in the metric Q, for x (n, d), y (m, d).
+def potential_transform(c, x, y, Q, q, r, norm, t, g, e, near, f):
+    """Into f_i, at most min_j |x_i|^2 - max(x_i . y_j, 0)^2 / (|y_j|^2 - g_j) in the metric Q, for x (n, d), y (m, d).
 
     c (n, m) are the inner products, q (n,), norm (m,) the squares, r (n,), t (m,) their sizes: a product is known to
     e r_i t_j. Of two estimates from below the better one counts; the second, for vectors that nearly coincide
     (1 - cos^2 < ``near``), has no error of the order of q.
     """
     n, m = c.shape
-    f = np.empty(n)
     for i in range(n):
         f[i] = q[i] - e * r[i] ** 2
         for j in range(m):
@@ -285,4 +284,3 @@ def potential_transform(c, x, y, Q, q, r, norm, t, g, e, near):
                 better /= b + error if better > 0 else b - error
                 value = max(value, better - e * abs(better))
             f[i] = min(f[i], value)
-    return f
