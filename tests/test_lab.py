@@ -146,7 +146,7 @@ def dual(p, degrees=30):
 
 
 def test_a_slider_by_keyboard_and_by_mouse(chapter):
-    picture = chapter.locator(".swref-explore").first
+    picture = chapter.locator(".swref-explore", has_text="dual norm")
     slider, label = picture.locator("input[type=range]").first, picture.locator("output").first
 
     def says(p, words):
