@@ -15,7 +15,7 @@ def as_array(name, value, ndim, shape=None, empty=False) -> np.ndarray:
 
     ``ndim``: a number or several, of which one must fit. ``empty=True``: no entries are allowed too.
     """
-    array = np.array(_real(name, value), dtype=float, order="C")
+    array = np.array(as_real(name, value), dtype=float, order="C")
     allowed = (ndim,) if isinstance(ndim, int) else ndim
     if array.ndim not in allowed:
         raise ValueError(f"{name}: expected {' or '.join(map(str, allowed))} axes, got shape {array.shape}")
@@ -28,7 +28,7 @@ def as_array(name, value, ndim, shape=None, empty=False) -> np.ndarray:
     return array
 
 
-def _real(name, value):
+def as_real(name, value):
     """``value`` as an array of real numbers; ValueError for what NumPy would turn into some by dropping a part."""
     if type(value) is np.ndarray and value.dtype.kind in "iuf":
         return value

@@ -6,7 +6,7 @@ from typing import NoReturn
 import numpy as np
 from scipy.optimize import brentq
 
-from .._validation import EPS, _real, as_symmetric, psd_eigh
+from .._validation import EPS, as_real, as_symmetric, psd_eigh
 from .base import Body, Gauge, GaugeError, Smoothed, SmoothedPhi, SpectralGauge
 from .newton import curvature_gram, soft_max
 from .registry import register_gauge
@@ -15,7 +15,7 @@ from .registry import register_gauge
 def _set_exponent(gauge, allowed, wanted):
     """Make p a float, or raise ValueError unless it is ``allowed``."""
     try:
-        p = float(_real("p", gauge.p))
+        p = float(as_real("p", gauge.p))
     except (TypeError, ValueError):
         raise ValueError(f"p: expected a number, got {gauge.p!r}") from None
     if not allowed(p):
